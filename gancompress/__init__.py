@@ -1,0 +1,112 @@
+"""Compress any conditional image generator: trace, analyse, decompose, distill, search, export.
+
+Importing the package imports no torch: every name below is loaded when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "trace": "graph",
+    "analyse": "graph",
+    "TracedGenerator": "graph",
+    "ChannelGraph": "graph",
+    "ChannelGroup": "graph",
+    "OpRule": "graph",
+    "run_passes": "passes",
+    "GraphPass": "passes",
+    "FoldReparametrisation": "passes",
+    "Decompose": "passes",
+    "SortChannels": "passes",
+    "SearchSpace": "elastic",
+    "SubnetConfig": "elastic",
+    "Supernet": "elastic",
+    "Cost": "cost",
+    "Budget": "cost",
+    "measure_cost": "cost",
+    "distill": "distill",
+    "search": "search",
+    "SearchResult": "search",
+    "Trial": "search",
+    "CompressedModel": "export",
+    "ExportTarget": "export",
+    "export": "export",
+    "Metric": "metrics",
+    "hookimpl": "hookspecs",
+    "compress": "compress",
+    "GancompressError": "errors",
+    "MissingExtraError": "errors",
+    "DataError": "errors",
+}
+
+if TYPE_CHECKING:
+    from gancompress.compress import compress
+    from gancompress.cost import Budget, Cost, measure_cost
+    from gancompress.distill import distill
+    from gancompress.elastic import SearchSpace, SubnetConfig, Supernet
+    from gancompress.errors import DataError, GancompressError, MissingExtraError
+    from gancompress.export import CompressedModel, ExportTarget, export
+    from gancompress.graph import (
+        ChannelGraph,
+        ChannelGroup,
+        OpRule,
+        TracedGenerator,
+        analyse,
+        trace,
+    )
+    from gancompress.hookspecs import hookimpl
+    from gancompress.metrics import Metric
+    from gancompress.passes import (
+        Decompose,
+        FoldReparametrisation,
+        GraphPass,
+        SortChannels,
+        run_passes,
+    )
+    from gancompress.search import SearchResult, Trial, search
+
+__all__ = [
+    "Budget",
+    "ChannelGraph",
+    "ChannelGroup",
+    "CompressedModel",
+    "Cost",
+    "DataError",
+    "Decompose",
+    "ExportTarget",
+    "FoldReparametrisation",
+    "GancompressError",
+    "GraphPass",
+    "Metric",
+    "MissingExtraError",
+    "OpRule",
+    "SearchResult",
+    "SearchSpace",
+    "SortChannels",
+    "SubnetConfig",
+    "Supernet",
+    "TracedGenerator",
+    "Trial",
+    "analyse",
+    "compress",
+    "distill",
+    "export",
+    "hookimpl",
+    "measure_cost",
+    "run_passes",
+    "search",
+    "trace",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'gancompress' has no attribute {name!r}")
+    return getattr(import_module(f"gancompress.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,242 @@
+"""The configuration of every stage, as frozen pydantic models: the same keys in TOML and Python."""
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from gancompress.errors import ConfigError
+
+
+class Model(BaseModel):
+    """Frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OptimiserConfig(Model):
+    """Adam with a constant rate and then a linear decay to zero (pix2pix, arXiv 1611.07004).
+
+    Args:
+        lr: Learning rate of the generator.
+        lr_discriminator: Learning rate of the discriminators.
+        betas: Adam's β₁ and β₂.
+        decay_from: Fraction of the steps, in [0, 1], after which the rate falls linearly to zero.
+        clip_grad_norm: Largest gradient norm of the generator; None for no clipping.
+    """
+
+    lr: float = Field(2e-4, gt=0)
+    lr_discriminator: float = Field(2e-4, ge=0)
+    betas: tuple[float, float] = (0.5, 0.999)
+    decay_from: float = Field(0.5, ge=0, le=1)
+    clip_grad_norm: float | None = None
+
+
+class LoopConfig(Model):
+    """What every training stage has.
+
+    Args:
+        steps: Optimiser steps.
+        batch_size: Pictures a step.
+        optimiser: Learning rates and schedule.
+        precision: ``no`` for float32, or ``bf16``.
+        ema: Decay of the exponential moving average of the generator's weights; 0 for none.
+        lambda_gan: Weight of the adversarial terms.
+        lambda_recon: Weight of the reconstruction term.
+        checkpoint_every: Steps between two checkpoints.
+    """
+
+    steps: int = Field(1000, ge=1)
+    batch_size: int = Field(8, ge=1)
+    optimiser: OptimiserConfig = OptimiserConfig()
+    precision: Literal["no", "bf16"] = "no"
+    ema: float = Field(0.0, ge=0, lt=1)
+    lambda_gan: float = Field(1.0, ge=0)
+    lambda_recon: float = Field(100.0, ge=0)
+    checkpoint_every: int = Field(250, ge=1)
+
+
+class TrainConfig(LoopConfig):
+    """A teacher from scratch: reconstruction is against the target."""
+
+
+class DistillConfig(LoopConfig):
+    """A supernet, or one subnet, from a teacher.
+
+    Args:
+        lambda_distill: Weight of the feature terms.
+        points: Number of distillation points that are picked from the graph.
+        recon_target: ``paired`` compares with the data's target, ``teacher`` with the teacher's
+            picture, ``mixed`` with both, half and half; ``auto`` is ``paired`` where the data
+            have a target (GAN Compression, equation 2).
+        sampling: ``uniform`` draws one subnet a step (GAN Compression); ``sandwich`` alternates
+            the widest, the smallest and random ones (slimmable networks, arXiv 1903.05134).
+    """
+
+    lambda_distill: float = Field(1.0, ge=0)
+    points: int = Field(4, ge=0)
+    recon_target: Literal["auto", "paired", "teacher", "mixed"] = "auto"
+    sampling: Literal["uniform", "sandwich"] = "uniform"
+
+
+class SpaceConfig(Model):
+    """Which widths are searched.
+
+    Args:
+        divisor: Producers end on multiples of this many channels.
+        smallest: Smallest width as a fraction of the full one, in (0, 1].
+        largest: Largest width as a fraction of the full one, in (0, 1].
+    """
+
+    divisor: int = Field(8, ge=1)
+    smallest: float = Field(0.25, gt=0, le=1)
+    largest: float = Field(1.0, gt=0, le=1)
+
+
+class DecomposeConfig(Model):
+    """Which convolutions become depthwise + pointwise.
+
+    Args:
+        layers: Names of modules, ``resblocks`` for the convolutions between residual additions,
+            or ``none``.
+        norm_between: Whether a norm stands between the two, as in the published networks.
+    """
+
+    layers: tuple[str, ...] | Literal["resblocks", "none"] = "resblocks"
+    norm_between: bool = False
+
+
+class SearchConfig(Model):
+    """How subnets are looked for.
+
+    Args:
+        macs: Largest true MACs, as a number or as ``3G``; ``8x`` means the teacher's divided by 8.
+        params: Largest number of parameters.
+        trials: Subnets that are scored.
+        sampler: Optuna sampler.
+        pictures: Validation pictures that a subnet is scored on.
+    """
+
+    macs: str | float | None = None
+    params: str | float | None = None
+    trials: int = Field(40, ge=1)
+    sampler: Literal["evolution", "random", "tpe"] = "evolution"
+    pictures: int = Field(128, ge=1)
+
+
+class ExportConfig(Model):
+    """What is written at the end.
+
+    Args:
+        target: Name of the export target.
+        tolerance: Largest absolute difference from the PyTorch net, in the picture's units.
+    """
+
+    target: str = "onnx"
+    tolerance: float = Field(1e-3, gt=0)
+
+
+class Recipe(Model):
+    """A ready-made configuration that a family ships.
+
+    Args:
+        description: One sentence.
+        demo: Whether `gancompress demo` takes this recipe when no family is named.
+        options: The family's options.
+        teacher: Folder of the shipped teacher, with ``generator.safetensors`` and
+            ``discriminators.safetensors``; None where there is none.
+        train: The teacher's training.
+        decompose: Which layers are decomposed.
+        space: Which widths are searched.
+        distill: The supernet's training.
+        search: The search.
+        finetune: The chosen subnet's training.
+        export: The export.
+    """
+
+    description: str = ""
+    demo: bool = False
+    options: dict[str, Any] = Field(default_factory=dict)
+    teacher: Path | None = None
+    train: TrainConfig = TrainConfig()
+    decompose: DecomposeConfig = DecomposeConfig()
+    space: SpaceConfig = SpaceConfig()
+    distill: DistillConfig = DistillConfig()
+    search: SearchConfig = SearchConfig()
+    finetune: DistillConfig = DistillConfig()
+    export: ExportConfig = ExportConfig()
+
+
+class RunConfig(Recipe):
+    """The whole configuration of a run directory: a recipe, and what meets it.
+
+    Args:
+        family: Name of the GAN family.
+        recipe: Name of the recipe that this configuration began with.
+        generator: Reference of the user's own generator, ``pkg.mod:factory`` or
+            ``file.py:factory``; None for the family's.
+        inputs: Example shapes of the user's own generator by name, such as ``{"x": (1, 3, 64, 64)}``.
+        seed: Seed of everything random.
+    """
+
+    family: str
+    recipe: str | None = None
+    generator: str | None = None
+    inputs: dict[str, tuple[int, ...]] = Field(default_factory=dict)
+    seed: int = 0
+
+    @field_validator("family")
+    @classmethod
+    def _family_is_named(cls, value: str) -> str:
+        if not value:
+            raise ValueError("a family's name is not empty")
+        return value
+
+
+def parse(model: type[BaseModel], values: Any, *, source: str) -> Any:
+    """Validate values against a model, with the first problem as one sentence.
+
+    Args:
+        model: The pydantic model.
+        values: A mapping, as TOML gives it.
+        source: What to name in the error, such as ``run.toml``.
+
+    Returns:
+        An instance of the model.
+
+    Raises:
+        ConfigError: If a key is unknown or a value cannot be used.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or model.__name__
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(
+            f"'{where}' in {source} cannot be used: {message[:1].lower()}{message[1:]}",
+            hint=f"known keys: {', '.join(model.model_fields)}",
+        ) from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its tables.
+
+    Raises:
+        ConfigError: If it does not exist or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"'{path}' cannot be read: {error.strerror}", hint="give the path of a TOML file"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"'{path}' is not TOML: {error}", hint="see docs/reference/config") from None

@@ -1,0 +1,71 @@
+"""What the training loop trains: a task says what a step computes, the loop does the rest."""
+
+import random
+from abc import ABC, abstractmethod
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gancompress.gan import Batch, Objective
+
+
+class TrainingTask(ABC):
+    """One kind of training: a teacher from scratch, a supernet, or one subnet.
+
+    Args:
+        trained: Modules whose parameters the generator's optimiser moves, by name; the first,
+            ``generator``, is the one that is averaged and kept.
+        objective: The discriminators and adversarial losses.
+    """
+
+    def __init__(self, trained: nn.ModuleDict, objective: Objective) -> None:
+        self.trained = trained
+        self.objective = objective
+
+    @property
+    def generator(self) -> nn.Module:
+        """The module that is averaged and kept."""
+        return self.trained["generator"]
+
+    def begin_step(self, step: int, rng: random.Random) -> None:
+        """Choose what this step trains, such as the active subnet; by default nothing.
+
+        Args:
+            step: Steps taken so far.
+            rng: Random numbers of this step alone, so that a resumed run draws the same ones.
+        """
+        del step, rng
+
+    @abstractmethod
+    def generate(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run the generator.
+
+        Args:
+            batch: Inputs ``(N, C, H, W)`` in [-1, 1].
+
+        Returns:
+            The picture ``(N, C, H, W)``, and the weighted terms beside the adversarial ones,
+            each a scalar.
+        """
+
+
+class TeacherTask(TrainingTask):
+    """A teacher from scratch: ``λ_gan·L_cGAN + λ_recon·L1(G(x), y)`` (arXiv 1611.07004).
+
+    Args:
+        generator: The teacher.
+        objective: Its discriminators and adversarial losses.
+        lambda_recon: Weight of the reconstruction; it counts only where data have a target.
+    """
+
+    def __init__(self, generator: nn.Module, objective: Objective, lambda_recon: float) -> None:
+        super().__init__(nn.ModuleDict({"generator": generator}), objective)
+        self.lambda_recon = lambda_recon
+
+    def generate(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run the teacher and compare it with the target."""
+        output: Tensor = self.generator(*batch.inputs)
+        if batch.target is None:
+            return output, {}
+        distance = F.l1_loss(output.float(), batch.target)
+        return output, {"reconstruction": self.lambda_recon * distance}

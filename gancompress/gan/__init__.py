@@ -1,0 +1,53 @@
+"""The kit for plugin authors: families, objectives, generators, critics and data."""
+
+from gancompress.config import Recipe, parse, read_toml
+from gancompress.gan.data import PairedPictures, find_pictures, read_pairs, read_picture, to_tensor
+from gancompress.gan.family import (
+    AnyFamily,
+    Batch,
+    FamilyOptions,
+    GanFamily,
+    Objective,
+    collate,
+)
+from gancompress.gan.objective import (
+    GanMode,
+    PairedObjective,
+    discriminator_loss,
+    generator_loss,
+)
+from gancompress.gan.patchgan import PatchDiscriminator
+from gancompress.gan.resnet import (
+    NormName,
+    ResidualBlock,
+    ResNetGenerator,
+    initialise_normal,
+    norm_layer,
+)
+
+__all__ = [
+    "AnyFamily",
+    "Batch",
+    "FamilyOptions",
+    "GanFamily",
+    "GanMode",
+    "NormName",
+    "Objective",
+    "PairedObjective",
+    "PairedPictures",
+    "PatchDiscriminator",
+    "Recipe",
+    "ResNetGenerator",
+    "ResidualBlock",
+    "collate",
+    "discriminator_loss",
+    "find_pictures",
+    "generator_loss",
+    "initialise_normal",
+    "norm_layer",
+    "parse",
+    "read_pairs",
+    "read_picture",
+    "read_toml",
+    "to_tensor",
+]

@@ -1,0 +1,168 @@
+"""Paired pictures, in memory or in folders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from gancompress.errors import DataError
+from gancompress.gan.family import Batch
+
+Pixels = npt.NDArray[np.uint8]
+EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+
+
+def to_tensor(pixels: Pixels) -> Tensor:
+    """Map ``(H, W, C)`` bytes to ``(C, H, W)`` in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).permute(2, 0, 1).float() / 127.5 - 1
+
+
+class PairedPictures(Dataset[Batch]):
+    """Pairs of pictures held in memory, with optional augmentation.
+
+    Args:
+        inputs: ``(N, H, W, C)`` bytes.
+        targets: ``(N, H, W, C)`` bytes, as many as inputs.
+        flip: Whether to mirror left and right at random.
+        flip_vertical: Whether to mirror up and down at random, for pictures seen from above.
+        shift: Largest random shift in pixels, with the border's pixels repeated.
+
+    Raises:
+        DataError: If there are no pairs, or not as many targets as inputs.
+    """
+
+    def __init__(
+        self,
+        inputs: Pixels,
+        targets: Pixels,
+        *,
+        flip: bool = False,
+        flip_vertical: bool = False,
+        shift: int = 0,
+    ) -> None:
+        if len(inputs) != len(targets):
+            raise DataError(
+                f"there are {len(inputs)} inputs but {len(targets)} targets",
+                hint="give every input one target",
+            )
+        if not len(inputs):
+            raise DataError("there is not one pair", hint="check the folder and the split")
+        self.inputs, self.targets = inputs, targets
+        self.flip, self.flip_vertical, self.shift = flip, flip_vertical, shift
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: int) -> Batch:
+        x, y = to_tensor(self.inputs[index]), to_tensor(self.targets[index])
+        # One draw for every choice, used or not, keeps the random stream independent of options.
+        draws = torch.rand(4).tolist()
+        if self.flip and draws[0] < 0.5:
+            x, y = x.flip(2), y.flip(2)
+        if self.flip_vertical and draws[1] < 0.5:
+            x, y = x.flip(1), y.flip(1)
+        if self.shift:
+            dx, dy = (int(d * (2 * self.shift + 1)) for d in draws[2:])
+            x, y = _shift(x, dx, dy, self.shift), _shift(y, dx, dy, self.shift)
+        return Batch((x,), y)
+
+
+def _shift(x: Tensor, dx: int, dy: int, most: int) -> Tensor:
+    height, width = x.shape[1:]
+    padded = F.pad(x[None], (most,) * 4, mode="replicate")[0]
+    return padded[:, dy : dy + height, dx : dx + width]
+
+
+def find_pictures(folder: Path) -> tuple[Path, ...]:
+    """List the pictures of a folder by name.
+
+    Args:
+        folder: The folder; sub-folders are not entered.
+
+    Returns:
+        At least one path.
+
+    Raises:
+        DataError: If the folder is missing or holds no picture.
+    """
+    if not folder.is_dir():
+        raise DataError(f"'{folder}' is not a folder", hint="give the folder with the pictures")
+    found = tuple(sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS))
+    if not found:
+        raise DataError(
+            f"'{folder}' holds no picture", hint=f"known endings: {', '.join(sorted(EXTENSIONS))}"
+        )
+    return found
+
+
+def read_picture(path: Path, channels: int = 3) -> Pixels:
+    """Read one picture as bytes.
+
+    Args:
+        path: The file.
+        channels: 1 for grey or 3 for colour.
+
+    Returns:
+        ``(H, W, channels)``.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
+        raise DataError(
+            f"'{path}' cannot be read as a picture", hint="remove it, or save it again"
+        ) from None
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def read_pairs(folder: Path, *, size: int, swap: bool = False) -> tuple[Pixels, Pixels]:
+    """Read pairs: side by side in one picture, or in the sub-folders ``A`` and ``B``.
+
+    Args:
+        folder: The folder of one split.
+        size: Pictures are resized to size × size pixels.
+        swap: Whether the input is B and the target A.
+
+    Returns:
+        Inputs and targets, each ``(N, size, size, 3)``.
+
+    Raises:
+        DataError: If pictures are missing, unreadable or unpaired.
+    """
+    if (folder / "A").is_dir() and (folder / "B").is_dir():
+        left, right = find_pictures(folder / "A"), find_pictures(folder / "B")
+        lonely = {p.stem for p in left} ^ {p.stem for p in right}
+        if lonely:
+            raise DataError(
+                f"'{folder}' has {len(left)} pictures in A and {len(right)} in B, and"
+                f" '{min(lonely)}' stands alone",
+                hint="give both pictures of a pair the same name",
+            )
+        pairs = [(read_picture(a), read_picture(b)) for a, b in zip(left, right, strict=True)]
+    else:
+        pairs = [_halves(read_picture(path)) for path in find_pictures(folder)]
+    inputs, targets = (_resized([pair[i] for pair in pairs], size) for i in (0, 1))
+    return (targets, inputs) if swap else (inputs, targets)
+
+
+def _halves(pixels: Pixels) -> tuple[Pixels, Pixels]:
+    middle = pixels.shape[1] // 2
+    return pixels[:, :middle], pixels[:, middle : 2 * middle]
+
+
+def _resized(pictures: Sequence[Pixels], size: int) -> Pixels:
+    return np.stack(
+        [
+            np.asarray(Image.fromarray(p).resize((size, size), Image.Resampling.BICUBIC))
+            for p in pictures
+        ]
+    )

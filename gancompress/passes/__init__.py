@@ -1,0 +1,21 @@
+"""Rewrites of a traced generator: fold, decompose, sort."""
+
+from gancompress.passes.base import GraphPass, run_passes
+from gancompress.passes.decompose import Decompose
+from gancompress.passes.fold import FoldReparametrisation
+from gancompress.passes.residual import residual_convolutions
+from gancompress.passes.separable import Separated, separate, separate_transposed
+from gancompress.passes.sort import SortChannels, unit_importance
+
+__all__ = [
+    "Decompose",
+    "FoldReparametrisation",
+    "GraphPass",
+    "Separated",
+    "SortChannels",
+    "residual_convolutions",
+    "run_passes",
+    "separate",
+    "separate_transposed",
+    "unit_importance",
+]

@@ -1,0 +1,74 @@
+"""Fold reparametrised weights (spectral norm, weight norm, parametrizations, masks) to plain ones."""
+
+import copy
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+from torch import nn
+from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
+
+from gancompress.graph import TracedGenerator
+from gancompress.passes.base import GraphPass
+
+Remover = Callable[[nn.Module, str], object]
+
+
+class FoldReparametrisation(GraphPass):
+    """Replace every computed weight by the plain weight that it computes in eval mode.
+
+    Requires nothing. Ensures that no layer computes its weight from others, so that slicing and
+    decomposing see what is really multiplied; in eval mode the output is unchanged. Spectral norm
+    of a net in training mode takes a power-iteration step per forward call: its last vectors are
+    the ones that are kept.
+
+    Understands ``torch.nn.utils.spectral_norm`` and ``weight_norm`` (the hooks of before 1.9 and
+    2.0), everything that is registered with ``torch.nn.utils.parametrize``, and the masks of
+    ``torch.nn.utils.prune``.
+    """
+
+    name: ClassVar[str] = "fold"
+
+    def apply(self, traced: TracedGenerator) -> TracedGenerator:
+        """Return the generator with plain weights.
+
+        Args:
+            traced: Any traced generator; it is left as it is.
+        """
+        module = copy.deepcopy(traced.module)
+        for layer in list(module.modules()):
+            _fold_parametrizations(layer)
+            _fold_hooks(layer)
+        return traced.with_module(module)
+
+
+def _fold_parametrizations(layer: nn.Module) -> None:
+    """Fold what `torch.nn.utils.parametrize` registered on one layer."""
+    parametrizations = getattr(layer, "parametrizations", None)
+    if not parametrize.is_parametrized(layer) or not isinstance(parametrizations, nn.ModuleDict):
+        return
+    for name in list(parametrizations):
+        # In training mode a spectral norm would take one more step while it is being removed.
+        parametrizations[name].eval()
+        with torch.no_grad():
+            parametrize.remove_parametrizations(layer, name, leave_parametrized=True)
+
+
+def _fold_hooks(layer: nn.Module) -> None:
+    """Fold what the older, hook-based functions registered on one layer."""
+    names = [name for name, _ in layer.named_parameters(recurse=False)]
+    for name in names:
+        if name.endswith("_orig"):
+            _first_that_fits(layer, name.removesuffix("_orig"), (remove_spectral_norm, prune.remove))
+        elif name.endswith("_g") and f"{name.removesuffix('_g')}_v" in names:
+            _first_that_fits(layer, name.removesuffix("_g"), (remove_weight_norm,))
+
+
+def _first_that_fits(layer: nn.Module, name: str, removers: tuple[Remover, ...]) -> None:
+    """Call removers until one finds its hook; a parameter that merely ends alike is left alone."""
+    for remove in removers:
+        try:
+            remove(layer, name)
+        except ValueError:
+            continue
+        return

@@ -1,0 +1,17 @@
+"""What people look at: tables, progress, picture grids. With `cli` the only place that has rich."""
+
+from gancompress.report.grid import picture_grid, save_grid
+from gancompress.report.inspect import GraphView, inspection
+from gancompress.report.progress import ProgressObserver
+from gancompress.report.table import ModelFigures, plain_text, summary_table
+
+__all__ = [
+    "GraphView",
+    "ModelFigures",
+    "ProgressObserver",
+    "inspection",
+    "picture_grid",
+    "plain_text",
+    "save_grid",
+    "summary_table",
+]

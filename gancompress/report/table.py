@@ -1,0 +1,119 @@
+"""The summary that a compression ends with: teacher beside compressed, line by line."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import StringIO
+from typing import NamedTuple
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.table import Table
+
+from gancompress.report.units import MISSING, count, figure, percent, size
+
+
+@dataclass(frozen=True)
+class ModelFigures:
+    """Everything about one generator that the summary shows; None where it was not measured.
+
+    Args:
+        params: Number of parameters.
+        macs: True multiply-accumulates of one picture.
+        macs_published: The same by the convention of the published tables.
+        file_bytes: Size of the exported file.
+        frechet: Fréchet distance on EfficientNet-Lite0 features; lower is better.
+        kid: Kernel distance on the same features; lower is better.
+        l1_to_target: Mean absolute difference from the targets, in the units of [-1, 1].
+        psnr_to_teacher: Likeness to the teacher's pictures in dB.
+        latency_ms: Median latency in milliseconds.
+        recovery: Share of the teacher's gain that is kept; 1 for the teacher itself.
+    """
+
+    params: int | None = None
+    macs: int | None = None
+    macs_published: int | None = None
+    file_bytes: int | None = None
+    frechet: float | None = None
+    kid: float | None = None
+    l1_to_target: float | None = None
+    psnr_to_teacher: float | None = None
+    latency_ms: float | None = None
+    recovery: float | None = None
+
+
+class _Row(NamedTuple):
+    label: str
+    value: Callable[[ModelFigures], float | None]
+    render: Callable[[float | None], str]
+    # the words for "the compressed one is this many times ..."; none where a ratio means nothing
+    less: str = ""
+    more: str = ""
+
+
+def _decimals(digits: int) -> Callable[[float | None], str]:
+    return lambda value: figure(value, digits)
+
+
+def _rows() -> tuple[_Row, ...]:
+    return (
+        _Row("parameters", lambda f: f.params, count, "fewer", "more"),
+        _Row("MACs, true", lambda f: f.macs, count, "fewer", "more"),
+        _Row("MACs, published convention", lambda f: f.macs_published, count, "fewer", "more"),
+        _Row("file size", lambda f: f.file_bytes, size, "smaller", "larger"),
+        _Row("Fréchet (frechet-lite0)", lambda f: f.frechet, _decimals(2), "lower", "higher"),
+        _Row("KID (kid-lite0)", lambda f: f.kid, _decimals(4), "lower", "higher"),
+        _Row("L1 to target", lambda f: f.l1_to_target, _decimals(4), "lower", "higher"),
+        _Row("PSNR to teacher, dB", lambda f: f.psnr_to_teacher, _decimals(2)),
+        _Row("latency, ms (median)", lambda f: f.latency_ms, _decimals(2), "faster", "slower"),
+        _Row("recovery", lambda f: f.recovery, percent),
+    )
+
+
+def summary_table(teacher: ModelFigures, compressed: ModelFigures) -> Table:
+    """Lay the teacher's figures beside the compressed generator's.
+
+    Args:
+        teacher: Of the full generator.
+        compressed: Of the compressed one, measured the same way.
+
+    Returns:
+        A table of at most 80 columns that says in words which way each ratio goes.
+    """
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("teacher", justify="right", no_wrap=True)
+    table.add_column("compressed", justify="right", no_wrap=True)
+    table.add_column("ratio", justify="right", no_wrap=True)
+    for row in _rows():
+        before, after = row.value(teacher), row.value(compressed)
+        table.add_row(row.label, row.render(before), row.render(after), _ratio(row, before, after))
+    return table
+
+
+def plain_text(renderable: RenderableType, *, width: int = 80) -> str:
+    """Render something of rich's as text, without colour or control codes.
+
+    Args:
+        renderable: A table, for one.
+        width: Columns.
+
+    Returns:
+        Its lines, without trailing blanks.
+    """
+    sink = StringIO()
+    console = Console(
+        file=sink, width=width, no_color=True, force_terminal=False, legacy_windows=False
+    )
+    console.print(renderable)
+    return "\n".join(line.rstrip() for line in sink.getvalue().splitlines()) + "\n"
+
+
+def _ratio(row: _Row, before: float | None, after: float | None) -> str:
+    # A kernel distance may be zero or negative, and then no ratio means anything.
+    if not row.less or before is None or after is None or not (before > 0 and after > 0):
+        return MISSING
+    times = before / after
+    word = row.less if times >= 1 else row.more
+    times = max(times, 1 / times)
+    shown = f"{times:.2f}" if times < 10 else f"{times:,.1f}"
+    return "equal" if shown == "1.00" else f"{shown}x {word}"

@@ -1,0 +1,43 @@
+import pytest
+import torch
+from gancompress.gan import Batch, GanMode, PairedObjective, discriminator_loss, generator_loss
+from torch import nn
+
+
+@pytest.mark.parametrize(
+    ("mode", "real", "fake", "fooled"),
+    [
+        # by hand at logits (2, 0): hinge max(0, 1∓l); lsgan (l−1)², l²; vanilla softplus(∓l)
+        ("hinge", 0.5, 2.0, -1.0),
+        ("lsgan", 1.0, 2.0, 1.0),
+        ("vanilla", (0.126928 + 0.693147) / 2, (2.126928 + 0.693147) / 2, (0.126928 + 0.693147) / 2),
+    ],
+)
+def test_losses_equal_hand_computed_values(
+    mode: GanMode, real: float, fake: float, fooled: float
+) -> None:
+    logits = torch.tensor([2.0, 0.0])
+    assert discriminator_loss(logits, real=True, mode=mode).item() == pytest.approx(real, abs=1e-5)
+    assert discriminator_loss(logits, real=False, mode=mode).item() == pytest.approx(fake, abs=1e-5)
+    assert generator_loss(logits, mode=mode).item() == pytest.approx(fooled, abs=1e-5)
+
+
+def test_the_discriminator_sees_condition_and_picture() -> None:
+    class Seen(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            assert x.shape == (2, 6, 8, 8)
+            return x[:, 3:]
+
+    objective = PairedObjective(Seen())
+    batch = Batch((torch.zeros(2, 3, 8, 8),), torch.ones(2, 3, 8, 8))
+    losses = objective.discriminator_losses(batch, -torch.ones(2, 3, 8, 8))
+    assert losses["d_real"].item() == 0
+    assert losses["d_fake"].item() == 0
+    assert objective.generator_losses(batch, torch.ones(2, 3, 8, 8))["gan"].item() == -1
+
+
+def test_paired_data_need_a_target() -> None:
+    with pytest.raises(ValueError, match="target"):
+        PairedObjective(nn.Identity()).discriminator_losses(
+            Batch((torch.zeros(1, 3, 8, 8),)), torch.zeros(1, 3, 8, 8)
+        )
