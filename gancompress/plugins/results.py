@@ -112,5 +112,5 @@ def read_generator(reference: str, answer: Any) -> ResolvedGenerator:
             return ResolvedGenerator(module, tuple(args), kwargs)
     raise ConfigError(
         f"generator '{reference}' gives '{type(answer).__name__}'",
-        hint="return a torch.nn.Module, or (module, args, kwargs) with the inputs of an example run",
+        hint="return a torch.nn.Module, or (module, args, kwargs) with the inputs of an example",
     )

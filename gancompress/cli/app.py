@@ -1,0 +1,73 @@
+"""The root command, its global options, and how errors reach the user."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gancompress import __version__
+from gancompress.cli import plugins, train
+from gancompress.cli.context import Globals
+from gancompress.errors import GancompressError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="gancompress",
+    help="Compress any conditional image generator.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train.train)
+app.command("plugins")(plugins.plugins)
+
+
+def _version(value: bool) -> None:  # noqa: FBT001  # typer calls it with the flag's value
+    if value:
+        sys.stdout.write(f"gancompress {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="Load an unpackaged plugin file.")
+    ] = None,
+    no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print results as JSON.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="Show where a user mistake was found.")
+    ] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Compress any conditional image generator."""
+    del traceback, version
+    context.obj = Globals(tuple(plugin or ()), tuple(no_plugin or ()), json, quiet)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave the process.
+
+    A user's mistake is one sentence and a hint on stderr, exit code 2; a bug keeps its traceback.
+
+    Args:
+        arguments: Words after the command's name; None takes those of the process.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(words)
+    except GancompressError as error:
+        if "--traceback" in words:
+            raise
+        hint = f"\nhint: {error.hint}" if error.hint else ""
+        sys.stderr.write(f"error: {error.message}{hint}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: the same command goes on from the last checkpoint\n")
+        sys.exit(INTERRUPTED)

@@ -1,0 +1,74 @@
+"""One configuration from a family's recipe, a TOML file and single options, in that order."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gancompress.config import Recipe, RunConfig, parse, read_toml
+from gancompress.errors import ConfigError
+from gancompress.gan import AnyFamily
+
+
+def configure(
+    family: AnyFamily,
+    *,
+    recipe: str | None = None,
+    config: Path | None = None,
+    options: Sequence[str] = (),
+    overrides: Mapping[str, Any] | None = None,
+) -> RunConfig:
+    """Merge what the user gave into one configuration; what comes later wins.
+
+    Args:
+        family: The GAN family.
+        recipe: Name of one of its recipes.
+        config: A TOML file with the keys of `RunConfig`.
+        options: The family's options as ``key=value``.
+        overrides: Nested keys of `RunConfig`, such as ``{"train": {"steps": 10}}``.
+
+    Returns:
+        The configuration, with every option of the family spelt out.
+
+    Raises:
+        ConfigError: If a recipe, a key or a value is unknown.
+    """
+    values: dict[str, Any] = {}
+    if recipe is not None:
+        values = _recipe(family, recipe).model_dump(mode="json", exclude_unset=True)
+        values["recipe"] = recipe
+    if config is not None:
+        _merge(values, read_toml(config))
+    _merge(values, {"options": dict(_pair(option) for option in options)})
+    _merge(values, overrides or {})
+    values["family"] = family.name
+    chosen = parse(family.options, values["options"], source=f"the options of '{family.name}'")
+    values["options"] = chosen.model_dump(mode="json")
+    result: RunConfig = parse(RunConfig, values, source=str(config or recipe or "the options"))
+    return result
+
+
+def _recipe(family: AnyFamily, name: str) -> Recipe:
+    recipes = family.recipes()
+    if name not in recipes:
+        known = ", ".join(sorted(recipes)) or "none"
+        raise ConfigError(
+            f"family '{family.name}' has no recipe '{name}'", hint=f"known recipes: {known}"
+        )
+    return recipes[name]
+
+
+def _pair(option: str) -> tuple[str, str]:
+    key, sign, value = option.partition("=")
+    if not sign or not key:
+        raise ConfigError(f"'{option}' is not of the form key=value", hint="for example -o size=64")
+    return key, value
+
+
+def _merge(base: dict[str, Any], update: Mapping[str, Any]) -> None:
+    for key, value in update.items():
+        if isinstance(value, Mapping):
+            inner = base.setdefault(key, {})
+            if isinstance(inner, dict):
+                _merge(inner, value)
+                continue
+        base[key] = value

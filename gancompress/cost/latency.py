@@ -1,0 +1,75 @@
+"""Latency of several runners, measured in turns."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gancompress.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Percentiles of the wall-clock time of one call.
+
+    Args:
+        p50: Median, in milliseconds.
+        p90: 90th percentile, in milliseconds.
+        p99: 99th percentile, in milliseconds.
+    """
+
+    p50: float
+    p90: float
+    p99: float
+
+
+def measure_latency_in_turns(
+    runners: Mapping[str, Callable[[], Any]],
+    *,
+    runs: int = 50,
+    warmup: int = 5,
+    synchronise: Callable[[], Any] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, Latency]:
+    """Time runners in turns, so that a slower or busier minute of the machine meets all of them.
+
+    Each round calls every runner once, and each round starts with the next one, so that none
+    always runs on another's warm caches.
+
+    Args:
+        runners: Functions without arguments, by name.
+        runs: Timed calls of each.
+        warmup: Calls of each before the clock counts.
+        synchronise: Waits for the device, such as ``torch.cuda.synchronize``; None for the CPU.
+        clock: Gives seconds.
+
+    Returns:
+        Percentiles in milliseconds, by name.
+
+    Raises:
+        ConfigError: If ``runs`` is not positive or ``warmup`` is negative.
+    """
+    if runs < 1 or warmup < 0:
+        raise ConfigError(
+            f"'runs={runs}, warmup={warmup}' cannot be used", hint="give at least one run"
+        )
+    names = list(runners)
+    times: dict[str, list[float]] = {name: [] for name in names}
+    wait = synchronise or (lambda: None)
+    for round_ in range(warmup + runs):
+        first = round_ % len(names) if names else 0
+        for name in names[first:] + names[:first]:
+            wait()
+            start = clock()
+            runners[name]()
+            wait()
+            if round_ >= warmup:
+                times[name].append(1000 * (clock() - start))
+    return {name: _percentiles(values) for name, values in times.items()}
+
+
+def _percentiles(milliseconds: list[float]) -> Latency:
+    p50, p90, p99 = np.percentile(milliseconds, [50, 90, 99])
+    return Latency(p50=float(p50), p90=float(p90), p99=float(p99))

@@ -1,0 +1,111 @@
+"""Which positions of a tensor's axis a subnet keeps, and how to take them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Ids = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class AxisSlice:
+    """Some positions of one axis, in ascending order.
+
+    Args:
+        length: Number of positions kept.
+        positions: The positions, or None where they are the first ``length``: then taking them
+            is a view, and copies nothing.
+    """
+
+    length: int
+    positions: tuple[int, ...] | None = None
+
+    def take(self, tensor: Tensor, axis: int) -> Tensor:
+        """Return the kept positions: a view of a prefix, a copy of anything else.
+
+        Args:
+            tensor: Tensor of any shape.
+            axis: The axis to slice.
+        """
+        if self.positions is None:
+            return tensor.narrow(axis, 0, self.length)
+        index = torch.tensor(self.positions, device=tensor.device)
+        return tensor.index_select(axis, index)
+
+
+AxisSlices = tuple[AxisSlice | None, ...]
+
+
+def active_positions(ids: Ids, active: Mask) -> Ids:
+    """Return the positions that stay: those of active units and those of no unit.
+
+    Args:
+        ids: Unit id of each position, -1 where it belongs to none.
+        active: For each unit id whether it is active.
+
+    Returns:
+        Positions in ascending order.
+    """
+    kept: Ids = np.flatnonzero((ids < 0) | active[np.maximum(ids, 0)])
+    return kept
+
+
+def axis_slice(ids: Ids | None, active: Mask) -> AxisSlice | None:
+    """Return how to slice one axis; None where all of it stays.
+
+    Args:
+        ids: Unit id of each position; None for an axis without channels.
+        active: For each unit id whether it is active.
+    """
+    if ids is None:
+        return None
+    kept = active_positions(ids, active)
+    if len(kept) == len(ids):
+        return None
+    if np.array_equal(kept, np.arange(len(kept))):
+        return AxisSlice(len(kept))
+    return AxisSlice(len(kept), tuple(kept.tolist()))
+
+
+def take(tensor: Tensor, slices: AxisSlices) -> Tensor:
+    """Slice a tensor along each axis that has a slice.
+
+    Args:
+        tensor: Tensor with ``len(slices)`` axes.
+        slices: One entry per axis, None where all of it stays.
+
+    Returns:
+        The tensor itself, a view, or a copy.
+    """
+    for axis, one in enumerate(slices):
+        if one is not None:
+            tensor = one.take(tensor, axis)
+    return tensor
+
+
+def put_back(tensor: Tensor, slices: AxisSlices, part: Tensor) -> None:
+    """Write a part that `take` copied back to where it came from; views need no writing.
+
+    Args:
+        tensor: The whole, changed in place; at most one of its axes is sliced, as in statistics.
+        slices: What `take` was given.
+        part: What `take` returned, changed since.
+    """
+    for axis, one in enumerate(slices):
+        if one is not None and one.positions is not None:
+            tensor.index_copy_(axis, torch.tensor(one.positions, device=tensor.device), part)
+
+
+def slices_of(axes: Sequence[Ids | None], active: Mask) -> AxisSlices:
+    """Return how to slice a tensor.
+
+    Args:
+        axes: Per axis the unit ids of its positions, None for an axis without channels.
+        active: For each unit id whether it is active.
+    """
+    return tuple(axis_slice(ids, active) for ids in axes)

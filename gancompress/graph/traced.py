@@ -1,0 +1,104 @@
+"""A traced generator: its graph, the inputs it was traced with, and what tracing decided."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from torch import Tensor, fx
+
+from gancompress.graph.values import TensorSpec, node_values
+
+
+@dataclass(frozen=True)
+class Specialisation:
+    """A Python decision on a value that the graph keeps as it fell in the example.
+
+    Args:
+        file: Source file of the decision.
+        line: Line in the file, from 1.
+        text: What was decided.
+    """
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.text}"
+
+
+@dataclass(frozen=True, eq=False)
+class TracedGenerator:
+    """A generator as a flat graph of torch layers and functions.
+
+    Args:
+        module: The graph with its own copy of the weights, in the mode of the original.
+        example_inputs: The positional inputs it was traced with.
+        example_kwargs: The keyword inputs it was traced with.
+        shapes: Shape of each tensor-valued node, by the node's name, for the example inputs.
+        specialisations: Decisions that are fixed as they fell in the example.
+        opaque: Submodules that could not be traced through, by path, with the reason.
+        unused: Parameters of the original that no node reads; they are not in ``module``.
+        fingerprint: SHA-256 of the architecture, independent of the weights' values.
+    """
+
+    module: fx.GraphModule
+    example_inputs: tuple[Any, ...]
+    example_kwargs: dict[str, Any]
+    shapes: Mapping[str, tuple[int, ...]]
+    specialisations: tuple[Specialisation, ...]
+    opaque: Mapping[str, str]
+    fingerprint: str
+    unused: tuple[str, ...] = ()
+
+    def with_module(self, module: fx.GraphModule) -> Self:
+        """Return the same inputs and records with another graph, its shapes measured anew.
+
+        Args:
+            module: A graph that takes the same inputs.
+        """
+        return replace(
+            self,
+            module=module,
+            shapes=node_shapes(module, self.example_inputs, self.example_kwargs),
+            fingerprint=fingerprint(module),
+        )
+
+
+def node_shapes(
+    module: fx.GraphModule, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, tuple[int, ...]]:
+    """Return the shape of each tensor-valued node, by the node's name.
+
+    Args:
+        module: The graph.
+        args: Positional inputs.
+        kwargs: Keyword inputs.
+    """
+    values = node_values(module, args, kwargs)
+    return {
+        node.name: value.shape
+        for node, value in values.items()
+        if isinstance(value, TensorSpec) and node.op != "output"
+    }
+
+
+def fingerprint(module: fx.GraphModule) -> str:
+    """Hash an architecture: graph, layer settings, names and shapes of the tensors.
+
+    Args:
+        module: The graph; the values of its weights do not matter.
+
+    Returns:
+        SHA-256 as 64 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for node in module.graph.nodes:
+        digest.update(f"{node.format_node()}\n".encode())
+        if node.op == "call_module":
+            digest.update(f"{module.get_submodule(str(node.target))!r}\n".encode())
+    state: Mapping[str, Tensor] = module.state_dict()
+    for name in sorted(state):
+        digest.update(f"{name} {tuple(state[name].shape)} {state[name].dtype}\n".encode())
+    return digest.hexdigest()

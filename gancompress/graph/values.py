@@ -1,0 +1,133 @@
+"""Run a graph and note what every node gave: shapes of tensors, and all other values."""
+
+import copy
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_map
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """What the analysis needs to know of a tensor.
+
+    Args:
+        shape: Its shape.
+        floating: Whether it holds floating-point numbers.
+    """
+
+    shape: tuple[int, ...]
+    floating: bool
+
+
+class _Recorder(fx.Interpreter):
+    """An interpreter that notes each node's value, tensors by shape only."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        # Our errors name the node themselves.
+        self.extra_traceback = False
+        self.noted: dict[fx.Node, Any] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        value = super().run_node(n)
+        self.noted[n] = tree_map(_describe, value)
+        return value
+
+
+def _describe(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return TensorSpec(tuple(int(n) for n in value.shape), value.is_floating_point())
+    return value
+
+
+def node_values(
+    module: fx.GraphModule, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[fx.Node, Any]:
+    """Run a graph and return what every node gave.
+
+    No arithmetic is done where the graph allows it (fake tensors), and neither the inputs nor
+    the module's buffers are changed.
+
+    Args:
+        module: The graph.
+        args: Positional inputs.
+        kwargs: Keyword inputs.
+
+    Returns:
+        For each node its value, with a `TensorSpec` in place of each tensor.
+    """
+    flat = flat_inputs(module, args, kwargs)
+    try:
+        return _fake_values(module, flat)
+    except Exception:  # noqa: BLE001 - a graph that looks at its data needs real data
+        return _real_values(module, flat)
+
+
+def _fake_values(module: fx.GraphModule, flat: list[Any]) -> dict[fx.Node, Any]:
+    mode = FakeTensorMode(allow_non_fake_inputs=True)
+    recorder = _Recorder(module)
+    inputs = tree_map(lambda v: mode.from_tensor(v) if isinstance(v, Tensor) else v, flat)
+    with mode, torch.no_grad():
+        recorder.run(*inputs)
+    return recorder.noted
+
+
+def _real_values(module: fx.GraphModule, flat: list[Any]) -> dict[fx.Node, Any]:
+    duplicate = copy_module(module)
+    recorder = _Recorder(duplicate)
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        recorder.run(*clone_tensors(flat))
+    originals = {node.name: node for node in module.graph.nodes}
+    return {originals[node.name]: value for node, value in recorder.noted.items()}
+
+
+def flat_inputs(
+    module: fx.GraphModule, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> list[Any]:
+    """Return the inputs in the order of the graph's placeholders, defaults filled in.
+
+    Args:
+        module: The graph.
+        args: Positional inputs.
+        kwargs: Keyword inputs.
+    """
+    bound = inspect.signature(module.forward).bind(*args, **kwargs)
+    bound.apply_defaults()
+    flat: list[Any] = []
+    for name, value in bound.arguments.items():
+        kind = bound.signature.parameters[name].kind
+        flat.extend(value if kind is inspect.Parameter.VAR_POSITIONAL else (value,))
+    return flat
+
+
+def clone_tensors(tree: Any) -> Any:
+    """Return nested inputs with every tensor cloned, since layers may work in place.
+
+    Args:
+        tree: Tensors in tuples, lists and dicts.
+    """
+    return tree_map(lambda v: v.detach().clone() if isinstance(v, Tensor) else v, tree)
+
+
+def copy_module[Module: nn.Module](module: Module) -> Module:
+    """Copy a module with its weights.
+
+    Tensors that were computed from parameters and stored on a layer (as weight-norm hooks do)
+    cannot be deep-copied by torch; they are copied by value.
+
+    Args:
+        module: The module; it is left as it is.
+    """
+    memo: dict[int, Any] = {
+        id(value): value.detach().clone()
+        for layer in module.modules()
+        for value in vars(layer).values()
+        if isinstance(value, Tensor) and not value.is_leaf
+    }
+    return copy.deepcopy(module, memo)
