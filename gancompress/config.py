@@ -176,7 +176,8 @@ class RunConfig(Recipe):
         recipe: Name of the recipe that this configuration began with.
         generator: Reference of the user's own generator, ``pkg.mod:factory`` or
             ``file.py:factory``; None for the family's.
-        inputs: Example shapes of the user's own generator by name, such as ``{"x": (1, 3, 64, 64)}``.
+        inputs: Example shapes of the user's own generator by name, such as
+            ``{"x": (1, 3, 64, 64)}``.
         seed: Seed of everything random.
     """
 
@@ -239,4 +240,6 @@ def read_toml(path: Path) -> dict[str, Any]:
             f"'{path}' cannot be read: {error.strerror}", hint="give the path of a TOML file"
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"'{path}' is not TOML: {error}", hint="see docs/reference/config") from None
+        raise ConfigError(
+            f"'{path}' is not TOML: {error}", hint="see docs/reference/config"
+        ) from None

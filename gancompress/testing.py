@@ -182,7 +182,7 @@ class FamilyContract:
         _require(torch.equal(before, after), "the state dict does not hold all that computes")
 
 
-def _require(holds: bool, sentence: str) -> None:  # noqa: FBT001 - an assertion with its message
+def _require(holds: bool, sentence: str) -> None:
     # Not `assert`: pytest explains only asserts of test modules, and -O drops them.
     if not holds:
         pytest.fail(sentence, pytrace=False)

@@ -24,7 +24,7 @@ app.command("train")(train.train)
 app.command("plugins")(plugins.plugins)
 
 
-def _version(value: bool) -> None:  # noqa: FBT001  # typer calls it with the flag's value
+def _version(value: bool) -> None:  # typer calls it with the flag's value
     if value:
         sys.stdout.write(f"gancompress {__version__}\n")
         raise typer.Exit

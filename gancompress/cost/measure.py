@@ -11,7 +11,7 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gancompress.cost.macs import Macs, count_macs
+from gancompress.cost.macs import count_macs
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,8 @@ def measure_cost(
 ) -> Cost:
     """Measure everything but the latency.
 
-    The counts depend on shapes only, so a copy on the meta device does no arithmetic; a module
-    that looks at values, and so cannot run there, runs once where it is.
-
     Args:
-        module: Not changed; counted in eval mode.
+        module: Not changed; counted in eval mode, where it is.
         example_inputs: Positional inputs; all counts are for their batch size and resolution.
         example_kwargs: Keyword inputs.
 
@@ -60,22 +57,30 @@ def measure_cost(
         Exception: What the module's own forward raises on these inputs.
     """
     kwargs = dict(example_kwargs or {})
-    try:
-        macs, held = _measure(*_on_meta(module, example_inputs, kwargs))
-    except Exception:  # noqa: BLE001 - any forward may read values; the second run tells the truth
-        macs, held = _measure(copy.deepcopy(module).eval(), example_inputs, kwargs)
-    params = sum(parameter.numel() for parameter in module.parameters())
-    return Cost(macs=macs.true, macs_published=macs.published, params=params, activation_bytes=held)
+    macs = count_macs(module, example_inputs, kwargs)
+    return Cost(
+        macs=macs.true,
+        macs_published=macs.published,
+        params=sum(parameter.numel() for parameter in module.parameters()),
+        activation_bytes=_peak_activation_bytes(module, example_inputs, kwargs),
+    )
 
 
-def _measure(
+def _peak_activation_bytes(
     module: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Macs, int]:
-    macs = count_macs(module, inputs, kwargs)
+) -> int:
+    try:
+        # Sizes alone decide, so a copy on the meta device does no arithmetic.
+        return _watch(*_on_meta(module, inputs, kwargs))
+    except Exception:  # noqa: BLE001 - a forward that reads values fails there in its own way
+        return _watch(copy.deepcopy(module).eval(), inputs, kwargs)
+
+
+def _watch(module: nn.Module, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
     watch = _LiveBytes()
     with torch.no_grad(), watch:
         module(*inputs, **kwargs)
-    return macs, watch.peak
+    return watch.peak
 
 
 def _on_meta(
@@ -89,7 +94,7 @@ class _LiveBytes(TorchDispatchMode):
     """Watches operators, and keeps the most bytes that their outputs held at once."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.peak = 0
         self._seen: dict[int, tuple[StorageWeakRef, int]] = {}
 
@@ -103,8 +108,13 @@ class _LiveBytes(TorchDispatchMode):
             storage = tensor.untyped_storage()
             key = storage._cdata  # noqa: SLF001 - a view shares its storage with an input
             if key not in inputs:
-                self._seen[key] = (StorageWeakRef(storage), storage.nbytes())
-        self._seen = {k: entry for k, entry in self._seen.items() if not entry[0].expired()}
+                reference = StorageWeakRef(storage)  # type: ignore[no-untyped-call]
+                self._seen[key] = (reference, storage.nbytes())
+        self._seen = {
+            key: entry
+            for key, entry in self._seen.items()
+            if not entry[0].expired()  # type: ignore[no-untyped-call]
+        }
         self.peak = max(self.peak, sum(size for _, size in self._seen.values()))
         return result
 

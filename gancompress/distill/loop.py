@@ -71,7 +71,7 @@ def fit(
     Raises:
         TrainingError: If a loss is not finite; the last good checkpoint stays.
     """
-    return _Loop(task, data, config, folder, seed, stage, emit).run()
+    return _Loop(task, data, config, folder=folder, seed=seed, stage=stage, emit=emit).run()
 
 
 class _Loop:
@@ -80,6 +80,7 @@ class _Loop:
         task: TrainingTask,
         data: Dataset[Batch],
         config: LoopConfig,
+        *,
         folder: Path | None,
         seed: int,
         stage: str,
@@ -101,8 +102,9 @@ class _Loop:
             )
         self.average: AveragedModel | None = None
         if config.ema:
-            average = get_ema_multi_avg_fn(config.ema)
-            self.average = AveragedModel(task.generator, multi_avg_fn=average)
+            # Buffers too: averaged weights do not fit the batch-norm statistics of the live net.
+            average = get_ema_multi_avg_fn(config.ema)  # type: ignore[no-untyped-call]
+            self.average = AveragedModel(task.generator, multi_avg_fn=average, use_buffers=True)
 
     def run(self) -> FitResult:
         started = time.perf_counter()

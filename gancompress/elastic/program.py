@@ -1,12 +1,13 @@
 """Run a traced graph node by node, with other layers, other literals and an ear on some nodes."""
 
+import inspect
 from collections.abc import Callable, Collection, Mapping
 from operator import attrgetter
 from typing import Any
 
 from torch import Tensor, fx
 
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+from gancompress.elastic.literals import Call
 
 
 class Program:
@@ -15,16 +16,20 @@ class Program:
     Args:
         net: Module whose graph is run; its parameters and buffers are read at every call.
         layers: Called instead of the net's own submodule, by path.
+
+    Attributes:
+        calls: Made instead of the graph's own, by the node's name.
     """
 
     def __init__(self, net: fx.GraphModule, layers: Mapping[str, Callable[..., Any]]) -> None:
         self.net = net
         self.layers = layers
-        self.literals: dict[fx.Node, Arguments] = {}
-        last_use: dict[fx.Node, fx.Node] = {}
+        self.calls: Mapping[str, Call] = {}
+        # Nodes go by name here: a deep copy of the net has nodes of its own.
+        last_use: dict[str, str] = {}
         for node in net.graph.nodes:
-            last_use |= dict.fromkeys(node.all_input_nodes, node)
-        self._dead: dict[fx.Node, list[fx.Node]] = {}
+            last_use |= {value.name: node.name for value in node.all_input_nodes}
+        self._dead: dict[str, list[str]] = {}
         for value, user in last_use.items():
             self._dead.setdefault(user, []).append(value)
 
@@ -53,44 +58,47 @@ class Program:
         result: Any = None
         for node in graph.nodes:
             if node.op == "output":
-                result = fx.node.map_arg(node.args[0], values.__getitem__)
+                result = _plain(_filled_in(node.args[0], values))
             elif node.op != "placeholder":
-                values[node] = self._step(node, values)
+                values[node.name] = self._step(node, values)
             if node.name in taps:
                 # A copy, because the next layer may be an activation that works in place.
-                heard[node.name] = values[node].clone()
-            for value in self._dead.get(node, ()):
+                heard[node.name] = values[node.name].clone()
+            for value in self._dead.get(node.name, ()):
                 del values[value]
         return result, heard
 
-    def _step(self, node: fx.Node, values: Mapping[fx.Node, Any]) -> Any:
-        args, kwargs = self.literals.get(node, (node.args, node.kwargs))
-        args = fx.node.map_arg(args, values.__getitem__)
-        kwargs = fx.node.map_arg(kwargs, values.__getitem__)
+    def _step(self, node: fx.Node, values: Mapping[str, Any]) -> Any:
+        """Compute one node that is neither an input nor the output."""
+        call = self.calls.get(node.name) or Call(node.target, node.args, node.kwargs)
+        args, kwargs = _filled_in((call.args, call.kwargs), values)
+        target = call.target
+        if callable(target):
+            return target(*args, **kwargs)
         if node.op == "get_attr":
-            return attrgetter(str(node.target))(self.net)
-        if node.op == "call_function":
-            return node.target(*args, **kwargs)
+            return attrgetter(target)(self.net)
         if node.op == "call_method":
-            return getattr(args[0], str(node.target))(*args[1:], **kwargs)
-        path = str(node.target)
-        layer = self.layers.get(path) or self.net.get_submodule(path)
-        return layer(*args, **kwargs)
+            return getattr(args[0], target)(*args[1:], **kwargs)
+        layer = self.layers.get(target)
+        return (self.net.get_submodule(target) if layer is None else layer)(*args, **kwargs)
 
-    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[fx.Node, Any]:
-        """Match inputs to placeholders as a Python call would."""
-        places = [node for node in self.net.graph.nodes if node.op == "placeholder"]
-        if len(args) > len(places):
-            raise TypeError(f"the generator takes {len(places)} inputs, but {len(args)} were given")
-        values: dict[fx.Node, Any] = dict(zip(places, args, strict=False))
-        named = {str(node.target): node for node in places}
-        for name, value in kwargs.items():
-            if name not in named or named[name] in values:
-                raise TypeError(f"the generator takes no further input '{name}'")
-            values[named[name]] = value
-        for name, node in named.items():
-            if node not in values:
-                if not node.args:
-                    raise TypeError(f"the generator's input '{name}' is missing")
-                values[node] = node.args[0]
-        return values
+    def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Match inputs to placeholders as a call of the net would."""
+        bound = inspect.signature(self.net.forward).bind(*args, **kwargs)
+        bound.apply_defaults()
+        places = self.net.graph.find_nodes(op="placeholder")
+        return {n.name: v for n, v in zip(places, bound.arguments.values(), strict=True)}
+
+
+def _filled_in(arguments: Any, values: Mapping[str, Any]) -> Any:
+    """Replace nodes by their values, at any depth."""
+    return fx.node.map_arg(arguments, lambda node: values[node.name])
+
+
+def _plain(value: Any) -> Any:
+    """Return lists and dictionaries of the graph as ordinary, mutable ones."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return value

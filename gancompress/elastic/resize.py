@@ -5,7 +5,9 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 
-def resize(layer: nn.Module, base: nn.Module, inputs: int, outputs: int, weight: Tensor | None) -> None:
+def resize(
+    layer: nn.Module, base: nn.Module, inputs: int, outputs: int, weight: Tensor | None
+) -> None:
     """Set the sizes that a layer keeps beside its weights.
 
     Layers of classes that are not known here are taken to work from their tensors alone.

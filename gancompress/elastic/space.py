@@ -148,7 +148,8 @@ def _multiples(
     fitting = [
         units
         for units in range(1, group.units + 1)
-        if (units * per_unit) % divisor == 0 and smallest * group.units <= units <= largest * group.units
+        if (units * per_unit) % divisor == 0
+        and smallest * group.units <= units <= largest * group.units
     ]
     if largest == 1 or not fitting:
         fitting.append(group.units)

@@ -4,12 +4,14 @@ import copy
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_map
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def clone_tensors(tree: Any) -> Any:
     return tree_map(lambda v: v.detach().clone() if isinstance(v, Tensor) else v, tree)
 
 
-def copy_module[Module: nn.Module](module: Module) -> Module:
+def copy_module(module: Module) -> Module:
     """Copy a module with its weights.
 
     Tensors that were computed from parameters and stored on a layer (as weight-norm hooks do)

@@ -14,12 +14,7 @@ from gancompress.passes.residual import residual_convolutions
 from gancompress.passes.separable import separate, separate_transposed
 
 Convolution: TypeAlias = (
-    nn.Conv1d
-    | nn.Conv2d
-    | nn.Conv3d
-    | nn.ConvTranspose1d
-    | nn.ConvTranspose2d
-    | nn.ConvTranspose3d
+    nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
 )
 _PLAIN: dict[type[nn.Module], Callable[..., Convolution]] = {
     nn.Conv1d: nn.Conv1d,
@@ -121,7 +116,9 @@ def checked_convolution(module: fx.GraphModule, path: str) -> Convolution:
     layer = module.get_submodule(path)
     reason, hint = _obstacle(layer)
     if reason:
-        raise AnalysisError(f"cannot decompose '{path}' ({type(layer).__name__}): {reason}", hint=hint)
+        raise AnalysisError(
+            f"cannot decompose '{path}' ({type(layer).__name__}): {reason}", hint=hint
+        )
     assert isinstance(layer, Convolution)  # noqa: S101 - `_obstacle` has just said so
     return layer
 

@@ -1,4 +1,4 @@
-"""Fold reparametrised weights (spectral norm, weight norm, parametrizations, masks) to plain ones."""
+"""Fold reparametrised weights (spectral or weight norm, parametrizations, masks) to plain ones."""
 
 import copy
 from collections.abc import Callable
@@ -59,7 +59,9 @@ def _fold_hooks(layer: nn.Module) -> None:
     names = [name for name, _ in layer.named_parameters(recurse=False)]
     for name in names:
         if name.endswith("_orig"):
-            _first_that_fits(layer, name.removesuffix("_orig"), (remove_spectral_norm, prune.remove))
+            _first_that_fits(
+                layer, name.removesuffix("_orig"), (remove_spectral_norm, prune.remove)
+            )
         elif name.endswith("_g") and f"{name.removesuffix('_g')}_v" in names:
             _first_that_fits(layer, name.removesuffix("_g"), (remove_weight_norm,))
 

@@ -69,12 +69,11 @@ def _keeps_resolution(nodes: set[fx.Node], skip: fx.Node, traced: TracedGenerato
     """
     size = traced.shapes.get(skip.name, ())[2:]
     others = (
-        traced.shapes.get(node.name, ())[2:]
-        for node in nodes
-        if _kernel(node, traced.module) > 1
+        traced.shapes.get(node.name, ())[2:] for node in nodes if _kernel(node, traced.module) > 1
     )
     return all(
-        len(other) == len(size) and all(a < 2 * b and b < 2 * a for a, b in zip(other, size, strict=True))
+        len(other) == len(size)
+        and all(a < 2 * b and b < 2 * a for a, b in zip(other, size, strict=True))
         for other in others
     )
 

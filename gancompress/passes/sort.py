@@ -52,7 +52,9 @@ class SortChannels(GraphPass):
         return traced.with_module(module)
 
 
-def unit_importance(graph: ChannelGraph, group: ChannelGroup, module: nn.Module) -> NDArray[np.float64]:
+def unit_importance(
+    graph: ChannelGraph, group: ChannelGroup, module: nn.Module
+) -> NDArray[np.float64]:
     """Score a group's units: L1 norm of the weights of all its producers and consumers.
 
     Args:

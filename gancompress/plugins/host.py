@@ -101,9 +101,10 @@ class PluginHost:
         # Two distributions may use one entry-point name; pluggy wants unique ones.
         key = info.name if info.name not in self._infos else f"{info.distribution}:{info.name}"
         try:
+            hash(plugin)  # pluggy keeps plugins in sets, and one that does not fit breaks them all
             hooks = read_hooks(plugin, self._manager.parse_hookimpl_opts)
             self._manager.register(plugin, key)
-        except (ValueError, pluggy.PluginValidationError) as error:
+        except (TypeError, ValueError, pluggy.PluginValidationError) as error:
             if self._manager.has_plugin(key) and key not in self._infos:
                 self._manager.unregister(name=key)
             self._leave_out(info, str(error).strip().splitlines()[-1])

@@ -149,7 +149,7 @@ def _refuse_torchscript(path: Path) -> None:
 
 
 def _explain(path: Path, error: Exception) -> CheckpointError:
-    forbidden = re.search(r"\bGLOBAL (\S+)", str(error))
+    forbidden = re.search(r"\bGLOBAL (\w+(?:\.\w+)+)", str(error))
     if forbidden:
         return CheckpointError(
             f"'{path}' would execute code when it is loaded: it names '{forbidden[1]}'",

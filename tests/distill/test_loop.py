@@ -4,6 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+
 from gancompress.config import OptimiserConfig, TrainConfig
 from gancompress.distill import FitResult, TeacherTask, fit
 from gancompress.errors import CheckpointError, TrainingError
@@ -15,7 +17,6 @@ from gancompress.gan import (
     PatchDiscriminator,
     ResNetGenerator,
 )
-from torch import Tensor, nn
 
 
 def make_data(pairs: int = 12) -> PairedPictures:
@@ -93,7 +94,9 @@ def test_discriminator_and_generator_both_move() -> None:
         not torch.equal(a, b)
         for a, b in zip(before, task.objective.discriminators.parameters(), strict=True)
     )
-    assert any(not torch.equal(a, b) for a, b in zip(start, task.generator.parameters(), strict=True))
+    assert any(
+        not torch.equal(a, b) for a, b in zip(start, task.generator.parameters(), strict=True)
+    )
 
 
 def test_bf16_and_clipping_train_too() -> None:

@@ -3,9 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
+
 from gancompress.errors import DataError
 from gancompress.gan import Batch, PairedPictures, collate, find_pictures, read_pairs, read_picture
-from PIL import Image
 
 
 def write(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (8, 8)) -> Path:
@@ -15,9 +16,7 @@ def write(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (8, 
 
 
 def test_pictures_become_tensors_between_minus_one_and_one() -> None:
-    data = PairedPictures(
-        np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 255, np.uint8)
-    )
+    data = PairedPictures(np.zeros((1, 4, 4, 3), np.uint8), np.full((1, 4, 4, 3), 255, np.uint8))
     sample = data[0]
     assert sample.target is not None
     assert torch.equal(sample.inputs[0], -torch.ones(3, 4, 4))

@@ -1,5 +1,7 @@
 import pytest
 import torch
+from torch import nn
+
 from gancompress.gan import (
     NormName,
     PatchDiscriminator,
@@ -7,7 +9,6 @@ from gancompress.gan import (
     initialise_normal,
     norm_layer,
 )
-from torch import nn
 
 
 def parameters(module: nn.Module) -> int:

@@ -1,7 +1,8 @@
 import pytest
 import torch
-from gancompress.gan import Batch, GanMode, PairedObjective, discriminator_loss, generator_loss
 from torch import nn
+
+from gancompress.gan import Batch, GanMode, PairedObjective, discriminator_loss, generator_loss
 
 
 @pytest.mark.parametrize(
@@ -10,7 +11,12 @@ from torch import nn
         # by hand at logits (2, 0): hinge max(0, 1∓l); lsgan (l−1)², l²; vanilla softplus(∓l)
         ("hinge", 0.5, 2.0, -1.0),
         ("lsgan", 1.0, 2.0, 1.0),
-        ("vanilla", (0.126928 + 0.693147) / 2, (2.126928 + 0.693147) / 2, (0.126928 + 0.693147) / 2),
+        (
+            "vanilla",
+            (0.126928 + 0.693147) / 2,
+            (2.126928 + 0.693147) / 2,
+            (0.126928 + 0.693147) / 2,
+        ),
     ],
 )
 def test_losses_equal_hand_computed_values(

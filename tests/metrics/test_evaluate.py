@@ -38,7 +38,7 @@ class Mix(nn.Module):
 def batches() -> tuple[Batch, ...]:
     generator = torch.Generator().manual_seed(0)
     inputs = torch.rand(10, 3, 16, 16, generator=generator) ** 3 * 2 - 1
-    return tuple(Batch((x,), -x) for x in inputs.split(4))
+    return tuple(Batch((x,), -x) for x in torch.split(inputs, 4))
 
 
 def untouched(batch: Batch) -> Tensor:
@@ -153,7 +153,8 @@ def test_training_modes_are_put_back_even_after_an_error(
             self.frozen = nn.Identity().eval()
 
         def forward(self, x: Tensor) -> Tensor:
-            return self.frozen(x) / 0
+            drawn: Tensor = self.frozen(x)
+            return drawn / 0
 
     broken = Broken()
     broken.frozen.eval()

@@ -6,6 +6,9 @@ from importlib import resources
 from pathlib import Path
 
 import numpy as np
+from torch import nn
+from torch.utils.data import Dataset
+
 from gancompress.gan import (
     Batch,
     GanFamily,
@@ -20,9 +23,6 @@ from gancompress.gan import (
     read_pairs,
     read_toml,
 )
-from torch import nn
-from torch.utils.data import Dataset
-
 from gancompress_pix2pix.openmoji import Pixels, render_pairs, split_of
 from gancompress_pix2pix.options import Pix2PixOptions
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from gancompress import MissingExtraError
 from PIL import Image
+
+from gancompress import MissingExtraError
 
 Pixels = npt.NDArray[np.uint8]
 ATTRIBUTION = "OpenMoji – the open-source emoji and icon project (CC BY-SA 4.0)"

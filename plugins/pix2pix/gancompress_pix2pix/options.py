@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Literal
 
-from gancompress.gan import FamilyOptions, GanMode, NormName
 from pydantic import Field
+
+from gancompress.gan import FamilyOptions, GanMode, NormName
 
 
 class Pix2PixOptions(FamilyOptions):

@@ -1,0 +1,213 @@
+"""What an operator rule is: the only place that knows an operator."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import fx, nn
+from torch.utils._pytree import tree_leaves
+
+from gancompress.graph.layout import NONE, Channels, Ids, Layout, constant
+from gancompress.graph.source import describe_place
+from gancompress.graph.values import TensorSpec
+
+Axes = Mapping[str, tuple[Ids | None, ...]]
+LayoutTree = Any
+"""A `Layout`, or tuples, lists and dicts of them, as the operator returns its tensors."""
+
+
+@dataclass
+class Part:
+    """What the analysis gathers on one layer; its ids are those of `Channels`.
+
+    Args:
+        kind: What sort of layer it is.
+        axes: For each parameter and buffer the ids along each axis.
+        inputs: Ids along the layer's input channels.
+        outputs: Ids along the layer's output channels.
+        depthwise: Whether outputs follow inputs group by group.
+        produces: Whether the outputs are channels of its own.
+        consumes: Whether the inputs end here.
+    """
+
+    kind: str
+    axes: Axes
+    inputs: Ids
+    outputs: Ids
+    depthwise: bool = False
+    produces: bool = False
+    consumes: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class OpCall:
+    """One operator call of the graph, with layouts in place of tensors.
+
+    Args:
+        node: The node; its ``args`` say which numbers are symbolic.
+        target: The function, the method's name, or the layer's class.
+        module: The layer, for a call of one.
+        args: Arguments, each tensor replaced by its `Layout`.
+        kwargs: The same by name.
+        value: What the call gives, each tensor replaced by its `TensorSpec`.
+        channels: The ids.
+        parts: What was gathered on the layers so far, by path; rules add their own.
+    """
+
+    node: fx.Node
+    target: Any
+    module: nn.Module | None
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    value: Any
+    channels: Channels
+    parts: dict[str, Part] = field(default_factory=dict)
+
+    @property
+    def path(self) -> str:
+        """The path of the layer that is called."""
+        return str(self.node.target)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the tensor that the call gives."""
+        shape: tuple[int, ...] = self.value.shape
+        return shape
+
+    @property
+    def where(self) -> str:
+        """The operator's name and the line that called it, such as ``softmax at net.py:41``."""
+        if isinstance(self.module, nn.Module):
+            return f"{type(self.module).__name__} '{self.path}'"
+        name = getattr(self.target, "__name__", str(self.target))
+        place = describe_place(self.node.meta.get("place"))
+        return f"{name} at {place}" if place else str(name)
+
+    @property
+    def layouts(self) -> tuple[Layout, ...]:
+        """The layouts of all tensors that enter."""
+        return tuple(v for v in tree_leaves((self.args, dict(self.kwargs))) if isinstance(v, Layout))
+
+    def argument(self, position: int, *names: str, default: Any = None) -> Any:
+        """Return an argument by position or by one of its names.
+
+        Args:
+            position: Position among the positional arguments, the tensor being 0.
+            *names: Names that torch gives it.
+            default: What it is when left out.
+        """
+        if position < len(self.args):
+            return self.args[position]
+        return next((self.kwargs[n] for n in names if n in self.kwargs), default)
+
+    def raw(self, position: int, *names: str) -> Any:
+        """Return an argument as the graph holds it: a node where it is symbolic.
+
+        Args:
+            position: Position among the positional arguments.
+            *names: Names that torch gives it.
+        """
+        if position < len(self.node.args):
+            return self.node.args[position]
+        return next((self.node.kwargs[n] for n in names if n in self.node.kwargs), None)
+
+    def freeze(self, reason: str = "") -> LayoutTree:
+        """Freeze everything that enters, and return outputs that cannot be sliced.
+
+        Args:
+            reason: Why; the operator's name and line where it is left out.
+        """
+        text = f"{self.where}: {reason}" if reason else self.where
+        for layout in self.layouts:
+            self.channels.freeze(layout.ids, text)
+        fixed = self.channels.fixed(text) if self.layouts else NONE
+        return outputs_like(self.value, lambda spec: constant(spec.shape, fixed))
+
+
+def outputs_like(value: Any, make: Callable[[TensorSpec], Layout]) -> LayoutTree:
+    """Return a layout for each tensor that a call gives, nested as the call gives them.
+
+    Args:
+        value: What the call gives.
+        make: A function from a tensor to its layout.
+    """
+    if isinstance(value, TensorSpec):
+        return make(value)
+    if isinstance(value, Mapping):
+        return {k: outputs_like(v, make) for k, v in value.items()}
+    if isinstance(value, tuple | list):
+        return tuple(outputs_like(v, make) for v in value)
+    return value
+
+
+class OpRule(ABC):
+    """What one kind of operator does to channels.
+
+    A subclass lists what it stands for, or overrides `matches`.
+    """
+
+    functions: ClassVar[frozenset[Any]] = frozenset()
+    methods: ClassVar[frozenset[str]] = frozenset()
+    modules: ClassVar[tuple[type[nn.Module], ...]] = ()
+
+    def matches(self, call: OpCall) -> bool:
+        """Whether the rule stands for an operator call.
+
+        Args:
+            call: The call.
+        """
+        if call.module is not None:
+            return isinstance(call.module, self.modules)
+        if isinstance(call.target, str):
+            return call.target in self.methods
+        return call.target in self.functions
+
+    @abstractmethod
+    def apply(self, call: OpCall) -> LayoutTree:
+        """Tie and freeze ids as the operator demands, and lay out what it returns.
+
+        Args:
+            call: The call.
+
+        Returns:
+            A layout for each tensor that the operator returns, nested as it returns them.
+        """
+
+    def macs(self, call: OpCall) -> int:  # noqa: ARG002 - most operators multiply nothing
+        """Return the multiply-accumulates of the call, for the shapes that it has.
+
+        Args:
+            call: The call.
+        """
+        return 0
+
+
+def numel(shape: tuple[int, ...]) -> int:
+    """Return the number of elements.
+
+    Args:
+        shape: A tensor's shape.
+    """
+    return prod(shape)
+
+
+def broadcast(ids: Ids, length: int) -> Ids:
+    """Return ids along an axis that may have been compressed.
+
+    Args:
+        ids: One id per position, or a single one.
+        length: The axis's length.
+    """
+    return np.ascontiguousarray(np.broadcast_to(ids, (length,)))
+
+
+def specs(value: Any) -> Iterator[TensorSpec]:
+    """Yield the tensors that a call gives.
+
+    Args:
+        value: What the call gives.
+    """
+    yield from (leaf for leaf in tree_leaves(value) if isinstance(leaf, TensorSpec))

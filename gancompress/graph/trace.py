@@ -1,0 +1,295 @@
+"""Trace a generator into a flat graph of torch layers (module-level `torch.fx`)."""
+
+import inspect
+import operator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
+
+from gancompress.errors import TraceError
+from gancompress.graph.proxy import (
+    ValueProxy,
+    recorded_factories,
+    symbolic_builtins,
+    values_of,
+)
+from gancompress.graph.source import current_place, describe_place, failed_place, source_line
+from gancompress.graph.traced import Specialisation, TracedGenerator, fingerprint, node_shapes
+from gancompress.graph.values import clone_tensors, copy_module
+
+
+def trace(
+    generator: nn.Module,
+    example_inputs: tuple[Any, ...] = (),
+    example_kwargs: Mapping[str, Any] | None = None,
+) -> TracedGenerator:
+    """Trace a generator by running it once on example inputs.
+
+    Layers of ``torch.nn`` stay whole; everything else is traced through. Python branches fall
+    as in the example and are listed as specialisations; arithmetic on sizes stays symbolic, so
+    that batch size and resolution remain free wherever the generator leaves them free. A
+    submodule that cannot be traced through is kept whole and listed as opaque.
+
+    Args:
+        generator: The generator; it is left as it is.
+        example_inputs: Positional inputs, tensors or nested tuples, lists and dicts of them.
+        example_kwargs: Keyword inputs.
+
+    Returns:
+        The graph with a copy of the weights, in the generator's mode (train or eval).
+
+    Raises:
+        TraceError: If the generator fails on its inputs, or its root cannot be traced.
+    """
+    kwargs = dict(example_kwargs or {})
+    opaque: dict[str, str] = {}
+    while True:
+        # Layers may change their buffers and their inputs while they run: each attempt has its
+        # own copies, and the graph gets weights that no attempt has touched.
+        tracer = _Tracer(opaque)
+        scratch = copy_module(generator)
+        try:
+            graph = tracer.record(scratch, clone_tensors(example_inputs), clone_tensors(kwargs))
+        except Exception as error:  # noqa: BLE001 - user code may raise anything
+            path, reason = tracer.failure or ("", _reason(error))
+            if not path or path in opaque:
+                raise _root_error(generator, example_inputs, kwargs, reason) from error
+            opaque[path] = reason
+        else:
+            break
+    weights = copy_module(generator)
+    for node in graph.find_nodes(op="get_attr"):
+        if not hasattr(weights, node.target) and "." not in node.target:
+            setattr(weights, node.target, getattr(scratch, node.target))
+    module = fx.GraphModule(weights, graph, type(generator).__name__)
+    _keep_modes(module, generator)
+    kept = dict(module.named_parameters(remove_duplicate=False))
+    return TracedGenerator(
+        module=module,
+        example_inputs=example_inputs,
+        example_kwargs=kwargs,
+        shapes=node_shapes(module, example_inputs, kwargs),
+        specialisations=tuple(dict.fromkeys(tracer.decisions)),
+        opaque=opaque,
+        fingerprint=fingerprint(module),
+        unused=tuple(n for n, _ in generator.named_parameters() if n not in kept),
+    )
+
+
+def _keep_modes(module: fx.GraphModule, original: nn.Module) -> None:
+    """Give every layer the mode it had: a generator may hold some norms in eval mode."""
+    modes = {path: layer.training for path, layer in original.named_modules()}
+    for path, layer in module.named_modules():
+        layer.training = modes.get(path, layer.training)
+
+
+def _reason(error: BaseException) -> str:
+    """Say in one line what went wrong, and where in the user's code."""
+    text = str(error).strip().splitlines()
+    place = describe_place(failed_place(error.__traceback__))
+    where = f" at {place}" if place else ""
+    return f"{type(error).__name__}: {text[0] if text else 'no message'}{where}"
+
+
+def _root_error(
+    generator: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], reason: str
+) -> TraceError:
+    """Tell a generator that cannot be traced from one that cannot run on these inputs."""
+    name = type(generator).__name__
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            copy_module(generator)(*clone_tensors(args), **clone_tensors(kwargs))
+    except Exception as error:  # noqa: BLE001 - user code may raise anything
+        return TraceError(
+            f"'{name}' fails on its own example inputs: {_reason(error)}",
+            hint="pass example_inputs and example_kwargs as you would call the generator",
+        )
+    return TraceError(
+        f"cannot trace '{name}': {reason}",
+        hint="move the code that cannot be traced into a submodule: it is then kept whole",
+    )
+
+
+class _Tracer(fx.Tracer):
+    """A tracer that evaluates every node as it is recorded.
+
+    Args:
+        opaque: Paths of the submodules that are kept whole, with the reason.
+    """
+
+    proxy_buffer_attributes = True
+
+    def __init__(self, opaque: Mapping[str, str]) -> None:
+        super().__init__()
+        self.opaque = opaque
+        self.decisions: list[Specialisation] = []
+        self.failure: tuple[str, str] | None = None
+        self.running = False
+        self._inputs: inspect.BoundArguments | None = None
+
+    def record(self, root: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> fx.Graph:
+        """Run the module on its inputs and return the graph of what it did."""
+        bound = inspect.signature(root.forward).bind(*args, **kwargs)
+        bound.apply_defaults()
+        self._inputs = bound
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), _patched(self, root):
+            graph = self.trace(root)
+        graph.output_node().type = None  # it would be the annotation of our own wrapper
+        _drop_unused_sizes(graph)
+        return graph
+
+    def specialise(self, what: str) -> None:
+        """Note that the running line fixes a value as it is in the example."""
+        place = current_place()
+        line = source_line(place)
+        self.decisions.append(Specialisation(*place, f"{what}: {line}" if line else what))
+
+    def create_args_for_root(
+        self,
+        root_fn: Callable[..., Any],
+        is_module: bool,  # noqa: ARG002
+        concrete_args: Any = None,  # noqa: ARG002
+    ) -> tuple[Callable[..., Any], list[Any]]:
+        """Make a placeholder of every input; what holds no tensor and no number is fixed."""
+        bound = cast("inspect.BoundArguments", self._inputs)
+        for name, parameter in bound.signature.parameters.items():
+            if name in bound.arguments:
+                bound.arguments[name] = self._placeholder(parameter, bound.arguments[name])
+
+        def call() -> Any:
+            return root_fn(self.root, *bound.args, **bound.kwargs)
+
+        return call, []
+
+    def _placeholder(self, parameter: inspect.Parameter, value: Any) -> Any:
+        if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+            return {k: self._input(k, v, ()) for k, v in value.items()}
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+            proxy = self._input(f"*{parameter.name}", tuple(value), ())
+            return tuple(proxy) if value else ()
+        default = () if parameter.default is inspect.Parameter.empty else (parameter.default,)
+        return self._input(parameter.name, value, default)
+
+    def _input(self, name: str, value: Any, default: tuple[Any, ...]) -> Any:
+        node = self.create_node("placeholder", name, default, {})
+        fixed = value is None or isinstance(value, bool | str)
+        if fixed and (not default or default[0] is not value):
+            code = self.root.forward.__code__
+            text = f"argument '{name}' is fixed at {value!r}"
+            self.decisions.append(
+                Specialisation(code.co_filename, code.co_firstlineno, text)
+            )
+        return value if fixed else ValueProxy(node, self, value)
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Keep torch's layers whole, and what could not be traced through."""
+        if module_qualified_name in self.opaque:
+            return True
+        if isinstance(m, nn.Sequential):
+            return False
+        # A subclass that adds only a constructor computes what torch's layer computes.
+        own = [getattr(type(m), name, None) for name in ("forward", "_conv_forward")]
+        return all(getattr(f, "__module__", "").startswith("torch.nn") for f in own if f)
+
+    def create_arg(self, a: Any) -> Any:
+        """Lower an argument; proxies first, since they claim to be what they stand for."""
+        return a.node if type(a) is ValueProxy else super().create_arg(a)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        """Record the reading of a parameter or buffer."""
+        if self.running:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """Record a layer, or trace through; remember the innermost module that fails."""
+        if self.running:
+            return forward(*args, **kwargs)
+        try:
+            return super().call_module(m, forward, args, kwargs)
+        except Exception as error:
+            if self.failure is None:
+                self.failure = (self.path_of_module(m), _reason(error))
+            raise
+
+    def create_proxy(
+        self,
+        kind: str,
+        target: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        name: str | None = None,
+        type_expr: Any = None,
+        proxy_factory_fn: Any = None,
+    ) -> Any:
+        """Record a node and evaluate it on the values of the example."""
+        factory = proxy_factory_fn or (lambda node: ValueProxy(node, self, None))
+        proxy = super().create_proxy(kind, target, args, kwargs, name, type_expr, factory)
+        proxy.node.meta["place"] = current_place()
+        value = self._evaluate(kind, target, values_of(args), values_of(kwargs))
+        if isinstance(value, np.ndarray):
+            raise TypeError("it leaves torch for a NumPy array")
+        # Constants that are compared with `is` must be themselves.
+        if target in {operator.getitem, getattr} and (value is None or isinstance(value, str)):
+            return value
+        proxy.value = value
+        holds_tensor = any(isinstance(leaf, Tensor) for leaf in tree_leaves(value))
+        proxy.node.meta["plain"] = value is not None and not holds_tensor
+        return proxy
+
+    def _evaluate(self, kind: str, target: Any, args: Any, kwargs: Any) -> Any:
+        self.running = True
+        try:
+            if kind == "call_function":
+                return target(*args, **kwargs)
+            if kind == "call_method":
+                return getattr(args[0], target)(*args[1:], **kwargs)
+            if kind == "call_module":
+                return self.root.get_submodule(target)(*args, **kwargs)
+            return _attribute(self.root, target)
+        finally:
+            self.running = False
+
+
+def _attribute(root: nn.Module, path: str) -> Any:
+    *parents, name = path.split(".")
+    return getattr(root.get_submodule(".".join(parents)), name)
+
+
+@contextmanager
+def _patched(tracer: _Tracer, root: nn.Module) -> Iterator[None]:
+    """While tracing, let torch's factories and the user's ``int`` and ``float`` see proxies."""
+    numbers = symbolic_builtins()
+    scopes = {id(s): s for s in (_globals(type(layer)) for layer in root.modules()) if s}
+    with ExitStack() as stack:
+        for name, factory in recorded_factories(tracer).items():
+            stack.callback(setattr, torch, name, getattr(torch, name))
+            setattr(torch, name, factory)
+        for scope in scopes.values():
+            for name in [name for name in numbers if name not in scope]:
+                stack.callback(scope.pop, name, None)
+                scope[name] = numbers[name]
+        yield
+
+
+def _globals(layer: type[nn.Module]) -> dict[str, Any] | None:
+    """Return the global names of a user's module; torch's own are left alone."""
+    scope: dict[str, Any] | None = getattr(layer.forward, "__globals__", None)
+    return scope if scope and not scope.get("__name__", "").startswith("torch.") else None
+
+
+def _drop_unused_sizes(graph: fx.Graph) -> None:
+    """Erase nodes that no one reads and that give no tensor: sizes of a branch, devices."""
+    for node in reversed(graph.nodes):
+        pure = node.op == "get_attr" or (
+            node.op in {"call_function", "call_method"} and node.meta.get("plain", False)
+        )
+        if pure and not node.users:
+            graph.erase_node(node)

@@ -1,0 +1,79 @@
+import math
+
+import pytest
+
+from gancompress.report import ModelFigures, plain_text, summary_table
+
+TEACHER = ModelFigures(
+    params=11_378_179,
+    macs=49_550_000_000,
+    macs_published=56_800_000_000,
+    file_bytes=45_600_000,
+    frechet=61.53,
+    kid=0.02,
+    l1_to_target=0.1744,
+    psnr_to_teacher=math.inf,
+    latency_ms=812.0,
+    recovery=1.0,
+)
+COMPRESSED = ModelFigures(
+    params=342_000,
+    macs=1_850_000_000,
+    macs_published=2_640_000_000,
+    file_bytes=1_400_000,
+    frechet=64.95,
+    kid=-0.0001,
+    l1_to_target=0.1744,
+    psnr_to_teacher=24.318,
+    latency_ms=1000.0,
+    recovery=0.875,
+)
+
+
+def row(text: str, label: str) -> list[str]:
+    return next(line for line in text.splitlines() if line.startswith(label)).split()
+
+
+def test_every_row_is_there_and_fits() -> None:
+    text = plain_text(summary_table(TEACHER, COMPRESSED), width=80)
+    labels = (
+        "parameters",
+        "MACs, true",
+        "MACs, published",
+        "file size",
+        "Fréchet (frechet-lite0)",
+        "KID",
+        "L1",
+        "PSNR to teacher",
+        "latency, ms",
+        "recovery",
+    )
+    positions = [text.index(label) for label in labels]
+    assert positions == sorted(positions)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "\x1b" not in text
+    assert "…" not in text
+
+
+@pytest.mark.parametrize(
+    ("label", "cells"),
+    [
+        ("parameters", ["11.4", "M", "342", "k", "33.3x", "fewer"]),
+        ("MACs, true", ["true", "49.5", "G", "1.85", "G", "26.8x", "fewer"]),
+        ("Fréchet", ["61.53", "64.95", "1.06x", "higher"]),
+        ("KID", ["0.0200", "-0.0001", "–"]),
+        ("L1", ["0.1744", "0.1744", "equal"]),
+        ("PSNR", ["∞", "24.32", "–"]),
+        ("latency", ["812.00", "1,000.00", "1.23x", "slower"]),
+        ("recovery", ["100.0", "%", "87.5", "%", "–"]),
+    ],
+)
+def test_rows_say_which_way_the_ratio_goes(label: str, cells: list[str]) -> None:
+    found = row(plain_text(summary_table(TEACHER, COMPRESSED)), label)
+    assert found[-len(cells) :] == cells
+
+
+def test_what_was_not_measured_is_a_dash() -> None:
+    text = plain_text(summary_table(ModelFigures(), ModelFigures(params=8)))
+    assert row(text, "parameters")[-3:] == ["–", "8", "–"]
+    assert row(text, "file size")[-3:] == ["–", "–", "–"]
