@@ -70,7 +70,7 @@ class HookSpecs:
     def gancompress_distill_losses(self) -> "Iterable[DistillLoss]":  # type: ignore[empty-body]
         """Offer losses that compare the student's features with the teacher's.
 
-        Fires when distillation begins, before the first step.
+        Fires when losses are listed, or looked up by name for a distillation that combines them.
 
         Returns:
             Losses, each with a name of its own.

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from itertools import combinations, islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import pytest
 import torch
@@ -72,8 +72,8 @@ class FamilyContract:
         options: Values of its options that make a small net and little data.
     """
 
-    family: Any
-    options: Any = MappingProxyType({})
+    family: ClassVar[Any]
+    options: ClassVar[Any] = MappingProxyType({})
 
     @pytest.fixture
     def subject(self, request: pytest.FixtureRequest) -> Subject:

@@ -22,12 +22,16 @@ def distillation_points(traced: TracedGenerator, count: int) -> tuple[str, ...]:
     Returns:
         Names of nodes in the order of the graph; fewer than `count` where there are fewer.
     """
-    cuts = [name for name in _cuts(traced.module.graph) if len(traced.shapes.get(name, ())) == 4]
+    nodes = {node.name: node for node in traced.module.graph.nodes}
+    cuts = [
+        name
+        for name in _cuts(traced.module.graph)
+        if nodes[name].op != "placeholder" and len(traced.shapes.get(name, ())) == 4
+    ]
     if not cuts or count == 0:
         return ()
     lowest = min(_pixels(traced, name) for name in cuts)
     low = [name for name in cuts if _pixels(traced, name) == lowest]
-    nodes = {node.name: node for node in traced.module.graph.nodes}
     ends = [name for name in low if not _continues(nodes[name], set(low))]
     return _spread(ends, count)
 

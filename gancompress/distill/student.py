@@ -48,7 +48,9 @@ class StudentTask(TrainingTask):
         )
         super().__init__(nn.ModuleDict({"generator": supernet, "adapters": adapters}), objective)
         self.supernet, self.config, self.subnet = supernet, config, subnet
-        self.teacher = with_taps(teacher.module, self.points).eval().requires_grad_(False)
+        self.teacher = (
+            with_taps(teacher.module, self.points).eval().requires_grad_(requires_grad=False)
+        )
         self.tap = supernet.tap(self.points)
 
     def match_adapters(self, batch: Batch) -> None:

@@ -34,22 +34,22 @@ def calibrate_batch_norm(
     if not norms:
         return module
     modes = {layer: layer.training for layer in module.modules()}
-    momenta = {layer: layer.momentum for layer in norms}
+    momenta = {norm: norm.momentum for norm in norms}
     try:
         module.eval()
-        for layer in norms:
-            layer.momentum = None  # cumulative: the n-th batch enters with weight 1/n
-            layer.train()
+        for norm in norms:
+            norm.momentum = None  # cumulative: the n-th batch enters with weight 1/n
+            norm.train()
         with torch.no_grad():
             for number, batch in enumerate(batches):
-                for layer in norms if number == 0 else ():
-                    layer.reset_running_stats()
+                for norm in norms if number == 0 else ():
+                    norm.reset_running_stats()
                 _call(module, batch)
     finally:
+        for norm, momentum in momenta.items():
+            norm.momentum = momentum
         for layer, training in modes.items():
             layer.training = training
-        for layer, momentum in momenta.items():
-            layer.momentum = momentum
     return module
 
 

@@ -88,8 +88,8 @@ class ElasticModule(nn.Module):
         shell.training = self.base.training
         parts = {name: take(t, self._slices[name]) for name, t in _own_tensors(self.base)}
         try:
-            for name, part in parts.items():
-                setattr(shell, name, part)
+            # Past `__setattr__`, which would register what is still a whole parameter.
+            vars(shell).update(parts)
             result = shell(*args, **kwargs)
         finally:
             # Slices carry gradients, and a module that holds such tensors cannot be copied.

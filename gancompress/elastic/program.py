@@ -1,4 +1,4 @@
-"""Run a traced graph node by node, with other layers, other literals and an ear on some nodes."""
+"""Run a traced graph node by node, with other layers and an ear on some nodes."""
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
@@ -7,8 +7,6 @@ from typing import Any
 
 from torch import Tensor, fx
 
-from gancompress.elastic.literals import Call
-
 
 class Program:
     """The execution order of one graph, and when each value is needed for the last time.
@@ -16,15 +14,11 @@ class Program:
     Args:
         net: Module whose graph is run; its parameters and buffers are read at every call.
         layers: Called instead of the net's own submodule, by path.
-
-    Attributes:
-        calls: Made instead of the graph's own, by the node's name.
     """
 
     def __init__(self, net: fx.GraphModule, layers: Mapping[str, Callable[..., Any]]) -> None:
         self.net = net
         self.layers = layers
-        self.calls: Mapping[str, Call] = {}
         # Nodes go by name here: a deep copy of the net has nodes of its own.
         last_use: dict[str, str] = {}
         for node in net.graph.nodes:
@@ -70,9 +64,8 @@ class Program:
 
     def _step(self, node: fx.Node, values: Mapping[str, Any]) -> Any:
         """Compute one node that is neither an input nor the output."""
-        call = self.calls.get(node.name) or Call(node.target, node.args, node.kwargs)
-        args, kwargs = _filled_in((call.args, call.kwargs), values)
-        target = call.target
+        args, kwargs = _filled_in((node.args, node.kwargs), values)
+        target = node.target
         if callable(target):
             return target(*args, **kwargs)
         if node.op == "get_attr":
@@ -96,9 +89,9 @@ def _filled_in(arguments: Any, values: Mapping[str, Any]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return lists and dictionaries of the graph as ordinary, mutable ones."""
+    """Return the lists and dictionaries of a graph as ordinary, mutable ones, at any depth."""
     if isinstance(value, dict):
         return {key: _plain(one) for key, one in value.items()}
     if isinstance(value, list):
         return [_plain(one) for one in value]
-    return value
+    return tuple(map(_plain, value)) if type(value) is tuple else value

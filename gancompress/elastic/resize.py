@@ -31,7 +31,9 @@ def resize(
     elif isinstance(layer, _NormBase):
         layer.num_features = inputs
     elif isinstance(layer, nn.GroupNorm) and isinstance(base, nn.GroupNorm):
-        layer.num_groups = inputs // (base.num_channels // base.num_groups)
+        per_group = base.num_channels // base.num_groups
+        # Units are whole norm groups, unless one group normalises over all channels there are.
+        layer.num_groups = 1 if base.num_groups == 1 else inputs // per_group
         layer.num_channels = inputs
     elif isinstance(layer, nn.LayerNorm):
         layer.normalized_shape = (inputs,) if weight is None else tuple(weight.shape)

@@ -80,12 +80,25 @@ def take(tensor: Tensor, slices: AxisSlices) -> Tensor:
         slices: One entry per axis, None where all of it stays.
 
     Returns:
-        The tensor itself, a view, or a copy.
+        The tensor itself, a view of its first rows, or a copy in the same memory format: dense
+        in any case, since matrix products round differently when rows lie further apart.
     """
+    part = tensor
+    dense = True
     for axis, one in enumerate(slices):
         if one is not None:
-            tensor = one.take(tensor, axis)
-    return tensor
+            part = one.take(part, axis)
+            dense = dense and axis == 0 and one.positions is None
+    return part if dense else part.contiguous(memory_format=_memory_format(tensor))
+
+
+def _memory_format(tensor: Tensor) -> torch.memory_format:
+    """Return the format that a tensor lies in; the usual one where several fit."""
+    if not tensor.is_contiguous():
+        for ndim, layout in ((4, torch.channels_last), (5, torch.channels_last_3d)):
+            if tensor.ndim == ndim and tensor.is_contiguous(memory_format=layout):
+                return layout
+    return torch.contiguous_format
 
 
 def put_back(tensor: Tensor, slices: AxisSlices, part: Tensor) -> None:

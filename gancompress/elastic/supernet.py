@@ -13,7 +13,6 @@ from torch import Tensor, fx, nn
 
 from gancompress.elastic.config import SubnetConfig
 from gancompress.elastic.layer import ElasticModule, Ties
-from gancompress.elastic.literals import Call, narrowed_calls
 from gancompress.elastic.program import Program
 from gancompress.elastic.slices import Mask, active_positions
 from gancompress.elastic.space import SearchSpace, SpaceRule, check_width
@@ -59,14 +58,14 @@ class Supernet(nn.Module):
         self.space = rule if isinstance(rule, SearchSpace) else rule(self.graph)
         self.space.check_groups(self.graph)
         self.net: fx.GraphModule = copy.deepcopy(traced.module)
-        self.train(traced.module.training)
+        self.training = traced.module.training  # and every layer keeps its own mode
         # In a plain dictionary: as submodules their bases would appear twice in the state dict.
         self._elastic = {
             path: ElasticModule(self.net.get_submodule(path), member)
             for path, member in self.graph.members.items()
         }
         self.program = Program(self.net, self._elastic)
-        self.register_load_state_dict_pre_hook(_into_net)
+        self.register_load_state_dict_pre_hook(_into_net)  # type: ignore[no-untyped-call]
         self.config = self.space.largest()
         self.activate(self.config)
 
@@ -85,7 +84,6 @@ class Supernet(nn.Module):
         active = self._active(config)
         for layer in self._elastic.values():
             layer.activate(active)
-        self.program.calls = narrowed_calls(self.net.graph, self.graph.layouts, active)
         self.config = config
         return self
 
@@ -132,15 +130,9 @@ class Supernet(nn.Module):
                 for layer in self._elastic.values()
                 if not layer.is_full
             }
-            net = copy.deepcopy(self.net, memo)
-            for node in net.graph.nodes:
-                if node.name in self.program.calls:
-                    _set_call(node, self.program.calls[node.name])
+            return copy.deepcopy(self.net, memo)
         finally:
             self.activate(before)
-        net.graph.lint()
-        net.recompile()
-        return net
 
     def tap(self, names: Sequence[str]) -> Tap:
         """Return a module that runs the supernet and also returns feature maps.
@@ -230,19 +222,13 @@ def _into_net(
         state_dict[f"{prefix}net.{key.removeprefix(prefix)}"] = state_dict.pop(key)
 
 
-def _set_call(node: fx.Node, call: Call) -> None:
-    """Give a copied node the call of a subnet; operands are found by name in its own graph."""
-    own = {one.name: one for one in node.graph.nodes}
-    node.target = call.target
-    node.args = fx.node.map_arg(call.args, lambda operand: own[operand.name])
-    node.kwargs = fx.node.map_arg(dict(call.kwargs), lambda operand: own[operand.name])
-
-
 def _channel_line(
     name: str, layout: NDArray[np.int64], shape: tuple[int, ...]
 ) -> NDArray[np.int64]:
     """Return the unit ids along the one axis of a layout that carries channels."""
-    axes = [axis for axis in range(layout.ndim) if not _constant_along(layout, axis)]
+    # Layouts are broadcast: along an axis of stride 0 there is one id, however long it is.
+    layout = layout[tuple(slice(None) if step else slice(1) for step in layout.strides)]
+    axes = [axis for axis in range(layout.ndim) if (layout != layout.take([0], axis)).any()]
     if len(axes) > 1:
         raise AnalysisError(
             f"the channels of '{name}' are spread over axes {axes}",
@@ -251,7 +237,3 @@ def _channel_line(
     axis = axes[0] if axes else min(1, layout.ndim - 1)
     line = np.moveaxis(layout, axis, 0).reshape(layout.shape[axis], -1)[:, 0]
     return np.broadcast_to(line, (shape[axis],))
-
-
-def _constant_along(layout: NDArray[np.int64], axis: int) -> bool:
-    return bool((layout == layout.take([0], axis)).all())

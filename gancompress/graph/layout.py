@@ -32,7 +32,7 @@ class Layout:
         Args:
             axis: The axis, from either end.
         """
-        return self.ids.shape[axis] > 1
+        return bool(self.ids.shape[axis] > 1)
 
     @property
     def axes(self) -> tuple[int, ...]:
@@ -216,7 +216,7 @@ def concatenated(layouts: Iterable[Layout], axis: int, shape: Sequence[int]) -> 
     axis %= len(shape)
     parts = [one.ids for one in layouts]
     lengths = [one.shape[axis] for one in layouts]
-    common = np.broadcast_shapes(*(p.shape[:axis] + (1,) + p.shape[axis + 1 :] for p in parts))
+    common = np.broadcast_shapes(*((*p.shape[:axis], 1, *p.shape[axis + 1 :]) for p in parts))
     full = [
         np.broadcast_to(p, (*common[:axis], n, *common[axis + 1 :]))
         for p, n in zip(parts, lengths, strict=True)

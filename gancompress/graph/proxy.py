@@ -32,13 +32,14 @@ class ValueProxy(fx.Proxy):
     """
 
     tracer: Any
+    __getitem__: Callable[[Any], Any]  # set by torch.fx
 
     def __init__(self, node: fx.Node, tracer: Any, value: Any) -> None:
         super().__init__(node, tracer)
         self.value = value
 
     @property
-    def __class__(self) -> Any:  # `isinstance(x, Tensor)` must fall as with the real value
+    def __class__(self) -> Any:  # type: ignore[misc]  # `isinstance(x, Tensor)` must fall as with the real value
         return type(self.value) if "value" in self.__dict__ else ValueProxy
 
     def __getattr__(self, k: str) -> Any:
@@ -126,13 +127,22 @@ class _Method:
         return self.owner.tracer.create_proxy("call_method", self.name, (self.owner, *args), kwargs)
 
 
+def is_proxy(thing: Any) -> bool:
+    """Whether something is a proxy; ``isinstance`` would ask what the proxy stands for.
+
+    Args:
+        thing: Anything.
+    """
+    return type(thing) is ValueProxy
+
+
 def value_of(thing: Any) -> Any:
     """Return the example's value of a proxy; anything else as it is.
 
     Args:
         thing: A proxy or a plain value.
     """
-    return thing.value if type(thing) is ValueProxy else thing
+    return thing.value if is_proxy(thing) else thing
 
 
 def values_of(tree: Any) -> Any:
@@ -151,7 +161,7 @@ def has_proxy(tree: Any) -> bool:
         tree: Proxies and values in tuples, lists, dicts and slices.
     """
     found: list[bool] = []
-    fx.node.map_aggregate(tree, lambda v: found.append(type(v) is ValueProxy))
+    fx.node.map_aggregate(tree, lambda v: found.append(is_proxy(v)))
     return any(found)
 
 
@@ -189,7 +199,7 @@ class _SymbolicNumber(type):
     record: Callable[[Any], Any]
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        if len(args) == 1 and type(args[0]) is ValueProxy:
+        if len(args) == 1 and is_proxy(args[0]):
             return cls.record(args[0])
         return cls.original(*args, **kwargs)
 

@@ -14,6 +14,7 @@ from torch.utils._pytree import tree_leaves
 from gancompress.errors import TraceError
 from gancompress.graph.proxy import (
     ValueProxy,
+    is_proxy,
     recorded_factories,
     symbolic_builtins,
     values_of,
@@ -55,7 +56,7 @@ def trace(
         scratch = copy_module(generator)
         try:
             graph = tracer.record(scratch, clone_tensors(example_inputs), clone_tensors(kwargs))
-        except Exception as error:  # noqa: BLE001 - user code may raise anything
+        except Exception as error:
             path, reason = tracer.failure or ("", _reason(error))
             if not path or path in opaque:
                 raise _root_error(generator, example_inputs, kwargs, reason) from error
@@ -181,9 +182,7 @@ class _Tracer(fx.Tracer):
         if fixed and (not default or default[0] is not value):
             code = self.root.forward.__code__
             text = f"argument '{name}' is fixed at {value!r}"
-            self.decisions.append(
-                Specialisation(code.co_filename, code.co_firstlineno, text)
-            )
+            self.decisions.append(Specialisation(code.co_filename, code.co_firstlineno, text))
         return value if fixed else ValueProxy(node, self, value)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -198,7 +197,7 @@ class _Tracer(fx.Tracer):
 
     def create_arg(self, a: Any) -> Any:
         """Lower an argument; proxies first, since they claim to be what they stand for."""
-        return a.node if type(a) is ValueProxy else super().create_arg(a)
+        return a.node if is_proxy(a) else super().create_arg(a)
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         """Record the reading of a parameter or buffer."""
@@ -207,7 +206,11 @@ class _Tracer(fx.Tracer):
         return super().getattr(attr, attr_val, parameter_proxy_cache)
 
     def call_module(
-        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        m: nn.Module,
+        forward: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> Any:
         """Record a layer, or trace through; remember the innermost module that fails."""
         if self.running:
@@ -219,7 +222,7 @@ class _Tracer(fx.Tracer):
                 self.failure = (self.path_of_module(m), _reason(error))
             raise
 
-    def create_proxy(
+    def create_proxy(  # noqa: PLR0917 - the signature is torch's
         self,
         kind: str,
         target: Any,
@@ -231,7 +234,7 @@ class _Tracer(fx.Tracer):
     ) -> Any:
         """Record a node and evaluate it on the values of the example."""
         factory = proxy_factory_fn or (lambda node: ValueProxy(node, self, None))
-        proxy = super().create_proxy(kind, target, args, kwargs, name, type_expr, factory)
+        proxy: Any = super().create_proxy(kind, target, args, kwargs, name, type_expr, factory)
         proxy.node.meta["place"] = current_place()
         value = self._evaluate(kind, target, values_of(args), values_of(kwargs))
         if isinstance(value, np.ndarray):

@@ -155,6 +155,7 @@ def decomposed(layer: Convolution, *, norm_between: bool = False) -> nn.Sequenti
     kind = type(layer)
     options: dict[str, Any] = {"device": layer.weight.device, "dtype": layer.weight.dtype}
     spatial: dict[str, Any] = {
+        "kernel_size": layer.kernel_size,
         "stride": layer.stride,
         "padding": layer.padding,
         "dilation": layer.dilation,
@@ -164,9 +165,8 @@ def decomposed(layer: Convolution, *, norm_between: bool = False) -> nn.Sequenti
         spatial["output_padding"] = layer.output_padding
     # The bias has to come last: a border of zeros between the halves would not see it.
     depthwise = kind(
-        middle, middle, layer.kernel_size, groups=middle, bias=has_bias and transposed,
-        **spatial, **options,
-    )  # fmt: skip
+        middle, middle, groups=middle, bias=has_bias and transposed, **spatial, **options
+    )
     pointwise = _POINTWISE[kind](
         layer.in_channels, layer.out_channels, 1, bias=has_bias and not transposed, **options
     )

@@ -2,10 +2,10 @@
 
 import copy
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
 
 from gancompress.graph import TracedGenerator
@@ -35,11 +35,26 @@ class FoldReparametrisation(GraphPass):
         Args:
             traced: Any traced generator; it is left as it is.
         """
-        module = copy.deepcopy(traced.module)
+        module = copy.deepcopy(traced.module, _computed_weights(traced.module))
         for layer in list(module.modules()):
             _fold_parametrizations(layer)
             _fold_hooks(layer)
         return traced.with_module(module)
+
+
+def _computed_weights(module: nn.Module) -> dict[int, Any]:
+    """Return what to put, while copying, for weights that hooks computed and left on a layer.
+
+    Such weights are no leaves of autograd, or not even real after shapes were propagated, so they
+    cannot be copied; nor need they be, since they are computed anew when the hook is removed.
+    """
+    placeholders: dict[int, Any] = {}
+    for layer in module.modules():
+        own = {name for name, _ in layer.named_parameters(recurse=False)}
+        for name, value in vars(layer).items():
+            if isinstance(value, Tensor) and not own.isdisjoint((f"{name}_orig", f"{name}_g")):
+                placeholders[id(value)] = torch.empty(0)
+    return placeholders
 
 
 def _fold_parametrizations(layer: nn.Module) -> None:
@@ -50,8 +65,12 @@ def _fold_parametrizations(layer: nn.Module) -> None:
     for name in list(parametrizations):
         # In training mode a spectral norm would take one more step while it is being removed.
         parametrizations[name].eval()
-        with torch.no_grad():
-            parametrize.remove_parametrizations(layer, name, leave_parametrized=True)
+        trained = any(p.requires_grad for p in parametrizations[name].parameters())
+        parametrize.remove_parametrizations(layer, name, leave_parametrized=True)
+        # Weights of several frozen originals come back as plain tensors.
+        weight = getattr(layer, name).detach()
+        delattr(layer, name)
+        layer.register_parameter(name, nn.Parameter(weight, requires_grad=trained))
 
 
 def _fold_hooks(layer: nn.Module) -> None:

@@ -68,8 +68,6 @@ def unit_importance(
     place = {unit: k for k, unit in enumerate(group.unit_ids)}
     scores = np.zeros(len(place))
     for path in dict.fromkeys((*group.producers, *group.consumers)):
-        if path not in graph.members:
-            continue
         layer = module.get_submodule(path)
         parameters = dict(layer.named_parameters(recurse=False))
         for name, axes in graph.members[path].axes.items():

@@ -102,12 +102,16 @@ class PluginHost:
         key = info.name if info.name not in self._infos else f"{info.distribution}:{info.name}"
         try:
             hash(plugin)  # pluggy keeps plugins in sets, and one that does not fit breaks them all
+            if self._manager.is_registered(plugin):
+                raise ValueError("it is already registered")  # noqa: TRY301 - one place reports
             hooks = read_hooks(plugin, self._manager.parse_hookimpl_opts)
             self._manager.register(plugin, key)
         except (TypeError, ValueError, pluggy.PluginValidationError) as error:
-            if self._manager.has_plugin(key) and key not in self._infos:
+            if key not in self._infos and self._manager.has_plugin(key):  # pragma: no cover
+                # Older releases of pluggy leave a refused plugin half registered.
                 self._manager.unregister(name=key)
-            self._leave_out(info, str(error).strip().splitlines()[-1])
+            # pluggy's last line is the complaint; those before repeat what was registered.
+            self._leave_out(info, (str(error).splitlines() or [describe(error)])[-1].strip())
             return False
         self._infos[key] = replace(info, hooks=hooks)
         return True
@@ -248,9 +252,10 @@ class PluginHost:
 
 
 def _own_version() -> str:
-    from gancompress import __version__  # noqa: PLC0415 - the root may still be importing us
-
-    return __version__
+    try:
+        return metadata.version("gancompress")
+    except metadata.PackageNotFoundError:  # a checkout that is on the path, but not installed
+        return ""
 
 
 def _entry(point: metadata.EntryPoint) -> tuple[PluginInfo, Callable[[], object]]:

@@ -28,7 +28,7 @@ class Evolution:
         ConfigError: If a value is out of its range.
     """
 
-    population: int = 16
+    population: int = 12
     parent_ratio: float = 0.25
     mutation_probability: float = 0.2
     mutation_share: float = 0.5

@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias, get_args
@@ -27,6 +27,9 @@ _STAGE: Final = "search"
 _PATIENCE: Final = 100
 # After so many, a sampler that has settled gives way to chance.
 _SETTLED: Final = 20
+# Children over the budget are drawn again before one is narrowed: narrowing all groups alike
+# loses what a child has of its parents, and drawing without end is how a search hangs.
+_REDRAWS: Final = 8
 
 
 class Searchable(Protocol):
@@ -100,7 +103,12 @@ def search(
         def rate(config: SubnetConfig) -> float:
             return _finite(float(score(supernet.materialise(config).eval())), config, emit)
 
-        _fill(journal, candidates, proposer, rate, trials, emit)
+        for trial in _missing(journal, candidates, proposer, rate, trials):
+            metrics = {"score": trial.score, "macs": float(trial.cost.macs)}
+            emit(StageProgress(_STAGE, step=len(journal.trials), metrics=metrics))
+        if len(journal.trials) < trials:
+            count = len(journal.trials)
+            emit(Notice(_STAGE, f"the budget leaves no more than {count} different subnets"))
         found = SearchResult.of(journal.trials[:trials])
     emit(StageFinished(_STAGE, seconds=time.monotonic() - started))
     return found
@@ -115,18 +123,17 @@ def _check(trials: int, sampler: str) -> None:
         raise ConfigError(f"'trials={trials}' cannot be used", hint="ask for at least one")
 
 
-def _fill(
+def _missing(
     journal: Journal,
     candidates: Candidates,
     proposer: "_Proposer",
     rate: Callable[[SubnetConfig], float],
     trials: int,
-    emit: Emit,
-) -> None:
+) -> Iterator[Trial]:
+    """Score subnets until there are enough, or no new ones turn up."""
     known = {candidates.positions(trial.config): trial for trial in journal.trials}
     while len(journal.trials) < trials:
         if journal.repeats >= _PATIENCE or len(known) == math.prod(candidates.sizes):
-            emit(Notice(_STAGE, f"the budget leaves no more than {len(known)} different subnets"))
             return
         positions = candidates.fit(journal.ask(proposer.sampler(journal)))
         if positions in known:
@@ -138,11 +145,9 @@ def _fill(
         except Exception:
             journal.give_up()
             raise
-        trial = Trial(len(journal.trials), config, candidates.cost(positions), value)
-        known[positions] = trial
-        journal.tell(trial, new=True)
-        metrics = {"score": value, "macs": float(trial.cost.macs)}
-        emit(StageProgress(_STAGE, step=len(journal.trials), metrics=metrics))
+        known[positions] = Trial(len(known), config, candidates.cost(positions), value)
+        journal.tell(known[positions], new=True)
+        yield known[positions]
 
 
 def _finite(value: float, config: SubnetConfig, emit: Emit) -> float:
@@ -193,12 +198,15 @@ class _Proposer:
 
     def _child(self, journal: Journal, seed: int) -> Positions:
         scored = [(t.score, self._candidates.positions(t.config)) for t in journal.trials]
-        return self._evolution.propose(
-            scored,
-            self._candidates.sizes,
-            random.Random(seed),  # noqa: S311 - not for cryptography
-            restlessness=min(1.0, journal.repeats / _SETTLED),
-        )
+        rng = random.Random(seed)  # noqa: S311 - not for cryptography
+        restless = min(1.0, journal.repeats / _SETTLED)
+        for _ in range(_REDRAWS):
+            child = self._evolution.propose(
+                scored, self._candidates.sizes, rng, restlessness=restless
+            )
+            if self._candidates.admits(child):
+                break
+        return child
 
     def _given(self, positions: Positions) -> BaseSampler:
         return GivenSampler(dict(zip(self._candidates.keys, positions, strict=True)))

@@ -1,11 +1,12 @@
 import logging
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from torch import nn
+from torch import Tensor, nn
 
 from gancompress import hookimpl
 from gancompress.errors import ConfigError, DataError, PluginError
@@ -71,6 +72,19 @@ def test_a_bare_host_has_the_core_and_no_family() -> None:
     with pytest.raises(PluginError, match="there is no family 'x'") as caught:
         host.family("x")
     assert caught.value.hint == "known families: none"
+
+
+def test_the_core_names_its_version_where_it_is_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(metadata, "version", lambda name: "7.5")
+    assert PluginHost().distributions()[0].origin == "gancompress 7.5"
+
+    def absent(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", absent)
+    assert PluginHost().distributions()[0].origin == "gancompress"
 
 
 def test_the_core_offers_metrics_passes_and_targets_through_the_hooks() -> None:
@@ -206,6 +220,17 @@ def test_one_plugin_cannot_be_registered_twice() -> None:
     host.emit(EVENT)
 
 
+def test_entry_points_that_no_distribution_made_are_plugins_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    point = metadata.EntryPoint("loose", "no_such_module_anywhere", "gancompress")
+    monkeypatch.setattr(metadata, "entry_points", lambda group: [point])
+
+    (broken,) = PluginHost.discover(report=quiet).broken
+
+    assert (broken.name, broken.distribution) == ("loose", "no_such_module_anywhere")
+
+
 def test_blocked_plugins_are_not_even_imported(install: Install) -> None:
     install("bad-gan", "raise RuntimeError('imported')")
 
@@ -279,6 +304,21 @@ def test_generators_of_values_are_fine_and_plugins_come_before_the_core() -> Non
     assert names == ["Mine", "FoldReparametrisation"]
 
 
+def test_distillation_losses_come_by_name() -> None:
+    from gancompress.distill import DistillLoss
+
+    class Mine(DistillLoss):
+        name = "mine"
+
+        def __call__(self, student: Tensor, teacher: Tensor) -> Tensor:
+            return (student - teacher).abs().mean()
+
+    mine = Mine()
+
+    assert host_with(plugin(distill_losses=lambda: [mine])).distill_losses() == {"mine": mine}
+    assert PluginHost().distill_losses() == {}
+
+
 def test_metrics_clash_as_families_do() -> None:
     from gancompress.metrics import PeakSignal
 
@@ -297,10 +337,11 @@ def test_an_observer_that_raises_is_reported_once_and_dropped() -> None:
         calls.append(event)
         raise RuntimeError("tracker is down")
 
+    def good(event: object) -> None:
+        seen.append(event)
+
     host = PluginHost(report=reported.append)
-    host.register(
-        plugin(event=lambda event: seen.append(event), passes=nothing), PluginInfo("good", "good")
-    )
+    host.register(plugin(event=good, passes=nothing), PluginInfo("good", "good"))
     host.register(plugin(event=bad), PluginInfo("bad", "bad-dist", "1.0"))
     for _ in range(3):
         host.emit(EVENT)

@@ -3,10 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import prod
 from typing import Any, ClassVar
 
-import numpy as np
 from torch import fx, nn
 from torch.utils._pytree import tree_leaves
 
@@ -89,7 +87,9 @@ class OpCall:
     @property
     def layouts(self) -> tuple[Layout, ...]:
         """The layouts of all tensors that enter."""
-        return tuple(v for v in tree_leaves((self.args, dict(self.kwargs))) if isinstance(v, Layout))
+        return tuple(
+            v for v in tree_leaves((self.args, dict(self.kwargs))) if isinstance(v, Layout)
+        )
 
     def argument(self, position: int, *names: str, default: Any = None) -> Any:
         """Return an argument by position or by one of its names.
@@ -185,23 +185,13 @@ class OpRule(ABC):
         return 0
 
 
-def numel(shape: tuple[int, ...]) -> int:
-    """Return the number of elements.
+def words(text: str) -> list[str]:
+    """Return the names in a text.
 
     Args:
-        shape: A tensor's shape.
+        text: Names with spaces between them.
     """
-    return prod(shape)
-
-
-def broadcast(ids: Ids, length: int) -> Ids:
-    """Return ids along an axis that may have been compressed.
-
-    Args:
-        ids: One id per position, or a single one.
-        length: The axis's length.
-    """
-    return np.ascontiguousarray(np.broadcast_to(ids, (length,)))
+    return text.split()
 
 
 def specs(value: Any) -> Iterator[TensorSpec]:

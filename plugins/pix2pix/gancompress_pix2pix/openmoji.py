@@ -25,7 +25,8 @@ SKIN_TONE = re.compile("1F3F[B-F]")
 def render_pairs(size: int) -> tuple[tuple[str, ...], Pixels, Pixels]:
     """Render every distinct drawing as lines alone and in colour.
 
-    Skin-tone variants, drawings that look alike, and those without colour are left out.
+    Skin-tone variants, drawings that look alike, blank ones and those without colour are left
+    out.
 
     Args:
         size: Pixels a side.
@@ -44,7 +45,8 @@ def render_pairs(size: int) -> tuple[tuple[str, ...], Pixels, Pixels]:
         line_svg, full_svg = _split(path)
         line, full = _render(line_svg, size), _render(full_svg, size)
         digest = hashlib.sha256(line.tobytes()).digest()
-        if digest in seen or np.array_equal(line, full):
+        blank = line.min() == 255
+        if blank or digest in seen or np.array_equal(line, full):
             continue
         seen.add(digest)
         names.append(path.stem)

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 import torch
-from gancompress_pix2pix.family import Pix2Pix
-from gancompress_pix2pix.openmoji import render_pairs, split_of
-from gancompress_pix2pix.options import Pix2PixOptions
 from pydantic import ValidationError
 
 from gancompress.gan import Batch
 from gancompress.testing import FamilyContract
+from gancompress_pix2pix.family import Pix2Pix
+from gancompress_pix2pix.openmoji import render_pairs, split_of
+from gancompress_pix2pix.options import Pix2PixOptions
 
 VALUES = {
     "size": 32,
@@ -29,6 +29,7 @@ def test_drawings_are_distinct_and_coloured() -> None:
     assert len(names) == len(set(names)) > 1900
     assert len({line.tobytes() for line in lines}) == len(lines)
     assert all(not np.array_equal(a, b) for a, b in zip(lines, colours, strict=True))
+    assert all(line.min() < 255 for line in lines)
     # Lines are drawn in black on white, so a drawing has almost no saturation.
     saturation = np.ptp(lines.astype(int), axis=-1).mean()
     assert saturation < 0.1 * np.ptp(colours.astype(int), axis=-1).mean()

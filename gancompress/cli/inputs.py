@@ -1,0 +1,84 @@
+"""Which generator a verb works on: the user's own, or a family's."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gancompress.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from gancompress.plugins import PluginHost
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A generator and the inputs of an example run."""
+
+    generator: "nn.Module"
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+def choose_generator(
+    host: "PluginHost",
+    *,
+    reference: str | None,
+    shapes: list[str],
+    family: str | None,
+    recipe: str | None,
+    options: list[str],
+) -> Chosen:
+    """Build the generator that the options name.
+
+    Args:
+        host: The plugins.
+        reference: ``pkg.mod:factory`` or ``file.py:factory``.
+        shapes: Shapes of its inputs, such as ``x=1x3x64x64``; needed where the factory gives none.
+        family: A GAN family, whose generator is taken where no reference is given.
+        recipe: A recipe of the family.
+        options: The family's options as ``key=value``.
+
+    Raises:
+        ConfigError: If neither is given, or inputs are missing.
+    """
+    if reference is not None:
+        resolved = host.resolve_generator(reference)
+        kwargs = {**resolved.kwargs, **dict(parse_input(text) for text in shapes)}
+        if not resolved.args and not kwargs:
+            raise ConfigError(
+                f"'{reference}' gives no example inputs", hint="add --input x=1x3x64x64"
+            )
+        return Chosen(resolved.module, resolved.args, kwargs)
+    if family is None:
+        raise ConfigError(
+            "no generator is named",
+            hint="give --generator file.py:factory, or --family NAME",
+        )
+    from gancompress.compress import configure
+
+    chosen = host.family(family)
+    config = configure(chosen, recipe=recipe, options=options)
+    values = chosen.options.model_validate(config.options)
+    sample = chosen.dataset(values, "train")[0]
+    return Chosen(chosen.generator(values), tuple(x[None] for x in sample.inputs), {})
+
+
+def parse_input(text: str) -> "tuple[str, Tensor]":
+    """Turn ``x=1x3x64x64`` into a name and zeros of that shape.
+
+    Args:
+        text: Name and shape.
+
+    Raises:
+        ConfigError: If it is not of that form.
+    """
+    import torch
+
+    name, sign, shape = text.partition("=")
+    sizes = shape.split("x")
+    if not (name and sign and all(size.isdigit() and int(size) > 0 for size in sizes)):
+        raise ConfigError(
+            f"'{text}' is not of the form name=NxCxHxW", hint="for example --input x=1x3x64x64"
+        )
+    return name, torch.zeros(*map(int, sizes))

@@ -1,0 +1,80 @@
+"""``gancompress inspect``."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gancompress.cli.context import Globals
+
+
+def inspect(
+    context: typer.Context,
+    generator: Annotated[
+        str | None, typer.Option(help="Your own: pkg.mod:factory or file.py:factory.")
+    ] = None,
+    shape: Annotated[
+        list[str] | None, typer.Option("--input", help="An input's name and shape.")
+    ] = None,
+    family: Annotated[str | None, typer.Option(help="A GAN family's generator instead.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A recipe of the family.")] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("-o", "--option", help="A family option, key=value.")
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="Check every group by numbers.")] = False,
+    dot: Annotated[Path | None, typer.Option(help="Write the groups as a DOT file.")] = None,
+) -> None:
+    """Show which channels can shrink, which are frozen and why, and what the generator costs.
+
+    Example: gancompress inspect --generator my_net.py:make --input x=1x3x64x64
+    """
+    options: Globals = context.obj
+    from gancompress.cli.inputs import choose_generator
+    from gancompress.cost import measure_cost
+    from gancompress.graph import analyse, trace
+    from gancompress.report import inspection, plain_text
+    from gancompress.store import write_atomic
+
+    host = options.host()
+    chosen = choose_generator(
+        host,
+        reference=generator,
+        shapes=shape or [],
+        family=family,
+        recipe=recipe,
+        options=option or [],
+    )
+    traced = trace(chosen.generator, chosen.args, chosen.kwargs)
+    graph = analyse(traced, rules=host.op_rules(), verify=verify)
+    cost = measure_cost(chosen.generator, chosen.args, chosen.kwargs)
+    if dot is not None:
+        write_atomic(dot, graph.to_dot().encode())
+    groups = [
+        {
+            "key": group.key,
+            "units": group.units,
+            "width": group.width,
+            "producers": list(group.producers),
+            "consumers": list(group.consumers),
+            "frozen": group.frozen,
+            "statistics_coupled": group.statistics_coupled,
+        }
+        for group in graph.groups
+    ]
+    result = {
+        "params": cost.params,
+        "macs": cost.macs,
+        "macs_published": cost.macs_published,
+        "coverage": asdict(graph.coverage()),
+        "groups": groups,
+        "opaque": dict(traced.opaque),
+        "specialisations": [str(s) for s in traced.specialisations],
+    }
+    notes = [f"opaque: {path}: {reason}" for path, reason in traced.opaque.items()]
+    notes += [f"specialised: {s}" for s in traced.specialisations]
+    head = (
+        f"parameters {cost.params:,}  MACs {cost.macs:,}"
+        f"  as published tables count {cost.macs_published:,}"
+    )
+    options.show(result, "\n".join([plain_text(inspection(graph)), head, *notes]))

@@ -1,0 +1,15 @@
+"""What leaves the house: compressed models on the disk, and files that run without it."""
+
+from gancompress.export.convert import ExportReport, export
+from gancompress.export.model import CompressedModel
+from gancompress.export.onnx_target import OnnxTarget
+from gancompress.export.target import Dynamic, ExportTarget
+
+__all__ = [
+    "CompressedModel",
+    "Dynamic",
+    "ExportReport",
+    "ExportTarget",
+    "OnnxTarget",
+    "export",
+]

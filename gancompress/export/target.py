@@ -1,0 +1,57 @@
+"""What an export target is."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from torch import Tensor, nn
+
+# Which sizes of the inputs the file leaves open: batch, height and width; or the batch alone.
+Dynamic: TypeAlias = Literal["full", "batch"]
+
+
+class ExportTarget(ABC):
+    """Writes a network in a format that runs without this package, and runs what it wrote.
+
+    Attributes:
+        name: What `export` and the command line call it.
+    """
+
+    name: str
+
+    @abstractmethod
+    def export(
+        self, model: nn.Module, path: Path, example_inputs: tuple[Tensor, ...], dynamic: Dynamic
+    ) -> Path:
+        """Write the file.
+
+        Args:
+            model: In eval mode, on the CPU.
+            path: Where to write; the folder exists.
+            example_inputs: Positional inputs of the network.
+            dynamic: Sizes that the file has to leave open.
+
+        Returns:
+            The file that was written.
+
+        Raises:
+            MissingExtraError: If the format's library is not installed.
+            Exception: If the network cannot be written like this; the caller tries another way.
+        """
+
+    @abstractmethod
+    def run(self, path: Path, inputs: tuple[Tensor, ...], device: str) -> tuple[Tensor, ...]:
+        """Run the file with the format's own runtime.
+
+        Args:
+            path: What `export` wrote.
+            inputs: Positional inputs.
+            device: Such as ``cpu``.
+
+        Returns:
+            Outputs on the CPU, in the order of the network's.
+
+        Raises:
+            ExportError: If the runtime has no such device.
+            Exception: If the file does not take these inputs.
+        """

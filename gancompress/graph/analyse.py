@@ -1,0 +1,244 @@
+"""Find the channels that must be kept or dropped together, and the groups that they form."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from gancompress.graph.channels import ChannelGraph, ChannelGroup, Member, Share, UnitIds
+from gancompress.graph.flow import Flow, flow
+from gancompress.graph.layout import Ids, Layout
+from gancompress.graph.rules import OpRule, Part
+from gancompress.graph.traced import TracedGenerator
+from gancompress.graph.verify import failing_groups
+
+_FOLLOWERS = frozenset({"norm", "group_norm", "layer_norm", "prelu"})
+_SINGLE = "a single unit cannot be narrowed"
+
+
+def analyse(
+    traced: TracedGenerator, *, rules: Sequence[OpRule] = (), verify: bool = False
+) -> ChannelGraph:
+    """Give every channel an id, follow the ids through the graph, and group what is tied.
+
+    Args:
+        traced: The generator.
+        rules: Operator rules that are asked before the built-in ones.
+        verify: Also check in float64, group by group, that dropping a unit computes what zeroing
+            it in all its consumers computes; a group that fails is frozen with that reason.
+            Groups whose statistics are coupled are exempt.
+
+    Returns:
+        Groups, layouts, members and the coverage.
+    """
+    found = flow(traced, rules)
+    graph = _build(traced, found, {})
+    if verify:
+        failures = failing_groups(traced, graph)
+        if failures:
+            graph = _build(traced, found, failures)
+    return graph
+
+
+@dataclass(frozen=True, eq=False)
+class _Units:
+    """Units by number: the one that each id belongs to, and what is frozen.
+
+    Args:
+        of_id: Unit of each id.
+        searchable: Whether each unit can be narrowed.
+    """
+
+    of_id: Ids
+    searchable: np.ndarray[Any, np.dtype[np.bool_]]
+
+    def of(self, ids: Ids) -> UnitIds:
+        """Return unit ids for channel ids, -1 for what cannot be narrowed."""
+        if not len(self.of_id):
+            return np.full_like(ids, -1)
+        units = self.of_id[np.maximum(ids, 0)]
+        shown: UnitIds = np.where((ids >= 0) & self.searchable[units], units, -1)
+        return shown
+
+
+def _build(traced: TracedGenerator, found: Flow, failures: Mapping[str, str]) -> ChannelGraph:
+    """Number the units, and write everything down by their numbers."""
+    groups, units = _group(found, failures)
+    members = {path: _member(path, part, units) for path, part in found.parts.items()}
+    layouts = {
+        node.name: np.broadcast_to(units.of(layout.ids), layout.shape)
+        for node, layout in found.layouts.items()
+        if isinstance(layout, Layout) and node.op != "output"
+    }
+    reasons = _Reasons(found, groups, units)
+    shares = (
+        *_parameter_shares(traced.module, members, reasons),
+        *_work_shares(found, members, units, reasons),
+    )
+    return ChannelGraph(groups, layouts, members, shares)
+
+
+def _group(found: Flow, failures: Mapping[str, str]) -> tuple[tuple[ChannelGroup, ...], _Units]:
+    """Gather the units that have the same producers and consumers."""
+    channels = found.channels
+    roots = np.array([channels.root(one) for one in range(channels.count)], dtype=np.int64)
+    frozen = channels.frozen_roots()
+    coupled = {channels.root(one) for one in channels.coupled}
+    uses: dict[int, Counter[tuple[str, bool]]] = defaultdict(Counter)
+    for path, part in found.parts.items():
+        for ids, is_output, counts in (
+            (part.outputs, True, part.produces),
+            (part.inputs, False, part.consumes),
+        ):
+            if counts:
+                for one in ids[ids >= 0].tolist():
+                    uses[int(roots[one])][path, is_output] += 1
+    gathered: dict[Any, list[int]] = {}
+    # In the order of their first ids, hence of their places in the first producer.
+    for root in dict.fromkeys(roots.tolist()):
+        signature = (frozenset(uses[root].items()), frozen.get(root), root in coupled)
+        gathered.setdefault(signature, []).append(root)
+    number = {root: k for k, root in enumerate(r for rs in gathered.values() for r in rs)}
+    of_id = np.array([number[root] for root in roots.tolist()], dtype=np.int64)
+    groups = tuple(
+        _named(
+            found,
+            of_id,
+            [number[r] for r in members],
+            failures,
+            (frozen.get(members[0]), members[0] in coupled),
+        )
+        for members in gathered.values()
+    )
+    searchable = np.zeros(len(number), dtype=np.bool_)
+    for group in groups:
+        searchable[list(group.unit_ids)] = group.frozen is None
+    return groups, _Units(of_id, searchable)
+
+
+def _named(
+    found: Flow,
+    of_id: Ids,
+    units: list[int],
+    failures: Mapping[str, str],
+    state: tuple[str | None, bool],
+) -> ChannelGroup:
+    """Name a group after its first producer, and list the others."""
+    frozen, coupled = state
+    producers = tuple(_touching(found.parts, of_id, units, outputs=True))
+    consumers = tuple(_touching(found.parts, of_id, units, outputs=False))
+    outputs = found.parts[producers[0]].outputs
+    mine = np.isin(of_id[np.maximum(outputs, 0)], units) & (outputs >= 0)
+    key = producers[0] if mine.all() else f"{producers[0]}[{_ranges(np.flatnonzero(mine))}]"
+    if frozen is None:
+        frozen = failures.get(key) or (_SINGLE if len(units) == 1 else None)
+    width = int(mine.sum())
+    return ChannelGroup(key, len(units), width, producers, consumers, frozen, tuple(units), coupled)
+
+
+def _touching(
+    parts: Mapping[str, Part], of_id: Ids, units: list[int], *, outputs: bool
+) -> Iterable[str]:
+    """Yield the layers that make, or read, some of the units."""
+    for path, part in parts.items():
+        ids = part.outputs if outputs else part.inputs
+        counts = part.produces if outputs else part.consumes
+        if counts and np.isin(of_id[ids[ids >= 0]], units).any():
+            yield path
+
+
+def _ranges(positions: Ids) -> str:
+    """Write ascending positions as ranges, ``0:64,128:192``."""
+    runs = np.split(positions, np.flatnonzero(np.diff(positions) > 1) + 1)
+    return ",".join(f"{run[0]}:{run[-1] + 1}" for run in runs)
+
+
+def _member(path: str, part: Part, units: _Units) -> Member:
+    axes = {
+        name: tuple(None if ids is None else units.of(ids) for ids in axes)
+        for name, axes in part.axes.items()
+    }
+    return Member(
+        path, part.kind, axes, units.of(part.inputs), units.of(part.outputs), part.depthwise
+    )
+
+
+class _Reasons:
+    """Why a layer or an operator is frozen, in words."""
+
+    def __init__(self, found: Flow, groups: Sequence[ChannelGroup], units: _Units) -> None:
+        self.found = found
+        self.units = units
+        self.by_unit = {unit: group.frozen for group in groups for unit in group.unit_ids}
+
+    def of_ids(self, arrays: Iterable[Ids | None]) -> str:
+        """Return the first reason that stands behind some ids."""
+        first = ""
+        for ids in arrays:
+            for one in () if ids is None else np.unique(ids).tolist():
+                if one >= 0:
+                    reason = self.by_unit[int(self.units.of_id[one])]
+                    if reason:
+                        return reason
+                first = first or (self.found.channels.reason_of(one) if one < 0 else "")
+        return first or "it has no channels to narrow"
+
+    def of_tensor(self, path: str, name: str) -> str:
+        """Return why a layer's tensor is frozen."""
+        part = self.found.parts.get(path)
+        if part is not None:
+            return self.of_ids(part.axes.get(name, ()))
+        known = self.found.unknown.get(path)
+        return known or f"tensor '{path}.{name}'".replace("'.", "'") + " is used outside a layer"
+
+
+Shares = Iterable[tuple[str, str, Share]]
+
+
+def _class_of(member: Member | None, name: str) -> str:
+    """Return which class a layer's tensor belongs to; its weight stands for its work."""
+    axes = member.axes.get(name, ()) if member else ()
+    if member is None or not any(ids is not None and (ids >= 0).any() for ids in axes):
+        return "frozen"
+    return "coupled" if member.kind in _FOLLOWERS else "elastic"
+
+
+def _parameter_shares(
+    module: nn.Module, members: Mapping[str, Member], reasons: _Reasons
+) -> Shares:
+    """Put every parameter into one class; one that layers share counts once."""
+    for name, parameter in module.named_parameters():
+        path = name.rpartition(".")[0]
+        owner = _owner(path, members, reasons.found.unknown)
+        own = name.removeprefix(f"{owner}.")
+        kind = _class_of(members.get(owner), own)
+        reason = reasons.of_tensor(owner, own)
+        yield kind, reason if kind == "frozen" else "", Share(params=parameter.numel())
+
+
+def _owner(path: str, members: Mapping[str, Member], unknown: Mapping[str, str]) -> str:
+    """Return the layer that a tensor belongs to: the nearest one that the graph calls."""
+    parts = path.split(".")
+    for end in range(len(parts), 0, -1):
+        above = ".".join(parts[:end])
+        if above in members or above in unknown:
+            return above
+    return path
+
+
+def _work_shares(
+    found: Flow, members: Mapping[str, Member], units: _Units, reasons: _Reasons
+) -> Shares:
+    """Put every node's work into one class."""
+    for work in found.work:
+        if work.path:
+            kind = _class_of(members.get(work.path), "weight")
+            reason = reasons.of_tensor(work.path, "weight")
+        else:
+            follows = any((units.of(layout.ids) >= 0).any() for layout in work.layouts)
+            kind = "coupled" if follows else "frozen"
+            reason = work.where
+        yield kind, reason if kind == "frozen" else "", Share(macs=work.macs)

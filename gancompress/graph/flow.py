@@ -1,0 +1,251 @@
+"""Send channel ids through a graph, one operator rule at a time."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils.flop_counter import FlopCounterMode
+
+from gancompress.graph.layout import Channels, Layout, constant
+from gancompress.graph.rules import OpCall, OpRule, Part, builtin_rules
+from gancompress.graph.rules.base import outputs_like
+from gancompress.graph.traced import TracedGenerator
+from gancompress.graph.values import TensorSpec, node_values
+
+_READS = frozenset({"item", "tolist", "numpy", "__bool__", int, float, bool, len})
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """Multiply-accumulates of one node.
+
+    Args:
+        macs: For the example inputs.
+        path: Path of the layer that does them; empty for a function.
+        layouts: What enters, for a function.
+        where: Operator and source line.
+    """
+
+    macs: int
+    path: str
+    layouts: tuple[Layout, ...]
+    where: str
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """Where the ids went.
+
+    Args:
+        channels: The ids and what ties them.
+        layouts: Layout of each node's value; other values as they are.
+        parts: What each layer does, by path.
+        work: The nodes that multiply.
+        unknown: Layers that no rule describes, by path, with the reason.
+    """
+
+    channels: Channels
+    layouts: Mapping[fx.Node, Any]
+    parts: Mapping[str, Part]
+    work: Sequence[Work]
+    unknown: Mapping[str, str]
+
+
+def flow(traced: TracedGenerator, rules: Sequence[OpRule]) -> Flow:
+    """Send ids through the graph at batch size 2.
+
+    Args:
+        traced: The generator.
+        rules: Rules that are asked before the built-in ones.
+    """
+    module = traced.module
+    examples = node_values(module, traced.example_inputs, traced.example_kwargs)
+    values = _values_at_two(traced) or examples
+    chosen = (*rules, *builtin_rules())
+    channels = Channels()
+    layouts: dict[fx.Node, Any] = {}
+    parts: dict[str, Part] = {}
+    work: list[Work] = []
+    unknown: dict[str, str] = {}
+    for node in module.graph.nodes:
+        value = values[node]
+        if node.op in {"placeholder", "get_attr", "output"}:
+            layouts[node] = _boundary(node, value, channels, layouts)
+            continue
+        call = _call(node, module, value, layouts, (channels, parts))
+        rule = next((one for one in chosen if _holds_tensor(value) and one.matches(call)), None)
+        layouts[node] = _apply(rule, call)
+        if node.op == "call_module" and call.path not in parts:
+            unknown[call.path] = call.where
+        macs = _macs(rule, node, module, examples)
+        if macs:
+            path = call.path if node.op == "call_module" else ""
+            work.append(Work(macs, path, call.layouts, call.where))
+    _tie_shared_weights(module, parts, channels)
+    return Flow(channels, layouts, parts, work, unknown)
+
+
+def _values_at_two(traced: TracedGenerator) -> dict[fx.Node, Any] | None:
+    """Run the example at batch size 2, so that a batch axis is never taken for channels."""
+    tensors = [
+        v
+        for v in tree_leaves((traced.example_inputs, traced.example_kwargs))
+        if isinstance(v, Tensor) and v.ndim > 0
+    ]
+    if not tensors or tensors[0].shape[0] != 1:
+        return None
+
+    def doubled(value: Any) -> Any:
+        single = isinstance(value, Tensor) and value.ndim > 0 and value.shape[0] == 1
+        return torch.cat([value, value]) if single else value
+
+    args, kwargs = tree_map(doubled, (traced.example_inputs, traced.example_kwargs))
+    try:
+        return node_values(traced.module, args, kwargs)
+    except Exception:  # noqa: BLE001 - the generator fixes its batch size
+        return None
+
+
+def _boundary(node: fx.Node, value: Any, channels: Channels, layouts: Mapping[fx.Node, Any]) -> Any:
+    """Fix what enters and leaves the network, and tensors that belong to no layer."""
+    if node.op == "output":
+        returned = fx.node.map_arg(node.args[0], layouts.__getitem__)
+        for layout in tree_leaves(returned):
+            if isinstance(layout, Layout):
+                channels.freeze(layout.ids, "network output")
+        return returned
+    reason = "network input"
+    if node.op == "get_attr":
+        reason = f"tensor '{node.target}' is used outside a layer"
+    fixed = channels.fixed(reason)
+    return outputs_like(value, lambda spec: constant(spec.shape, fixed))
+
+
+def _call(
+    node: fx.Node,
+    module: fx.GraphModule,
+    value: Any,
+    layouts: Mapping[fx.Node, Any],
+    state: tuple[Channels, dict[str, Part]],
+) -> OpCall:
+    layer: nn.Module | None = None
+    target: Any = node.target
+    if node.op == "call_module":
+        layer = module.get_submodule(str(node.target))
+        target = type(layer)
+    args = fx.node.map_arg(node.args, layouts.__getitem__)
+    kwargs = fx.node.map_arg(node.kwargs, layouts.__getitem__)
+    return OpCall(node, target, layer, args, kwargs, value, *state)
+
+
+def _holds_tensor(value: Any) -> bool:
+    return any(isinstance(leaf, TensorSpec) for leaf in tree_leaves(value))
+
+
+def _apply(rule: OpRule | None, call: OpCall) -> Any:
+    """Apply a rule; whatever is unknown, or does not fit its rule, freezes what enters."""
+    if not _holds_tensor(call.value):
+        # Sizes and types say nothing about the channels' contents; numbers read from them do.
+        if call.target in _READS and call.layouts:
+            call.freeze("it reads values")
+        return call.value
+    if rule is None:
+        return call.freeze()
+    try:
+        result = rule.apply(call)
+    except Exception as error:  # noqa: BLE001 - arguments that a rule does not expect
+        return call.freeze(f"{type(rule).__name__} cannot read the call ({error})")
+    if not _fits(call.value, result):
+        return call.freeze(f"{type(rule).__name__} laid out another shape")
+    return result
+
+
+def _fits(value: Any, result: Any) -> bool:
+    """Whether layouts have the shapes of the tensors that they stand for."""
+    if isinstance(value, TensorSpec):
+        return (
+            isinstance(result, Layout)
+            and result.shape == value.shape
+            and len(result.ids.shape) == len(value.shape)
+            and all(n in (1, full) for n, full in zip(result.ids.shape, value.shape, strict=True))
+        )
+    if isinstance(value, Mapping):
+        return all(map(_fits, value.values(), result.values()))
+    if isinstance(value, tuple | list):
+        return len(value) == len(result) and all(map(_fits, value, result))
+    return True
+
+
+def _macs(
+    rule: OpRule | None, node: fx.Node, module: fx.GraphModule, examples: Mapping[fx.Node, Any]
+) -> int:
+    """Count a node's work for the example inputs, whatever batch size the ids ran at."""
+    if rule is None:
+        return _measured_macs(node, module, examples)
+    blank = {
+        n: outputs_like(examples[n], lambda s: constant(s.shape)) for n in node.all_input_nodes
+    }
+    try:
+        return rule.macs(_call(node, module, examples[node], blank, (Channels(), {})))
+    except Exception:  # noqa: BLE001 - arguments that a rule does not expect
+        return 0
+
+
+def _measured_macs(node: fx.Node, module: fx.GraphModule, examples: Mapping[fx.Node, Any]) -> int:
+    """Count the work of an operator that no rule knows by running it without arithmetic."""
+    specs = {n: examples[n] for n in node.all_input_nodes}
+    if not _holds_tensor((examples[node], tuple(specs.values()))):
+        return 0
+    counter = FlopCounterMode(display=False)
+    try:
+        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), counter:
+            env = tree_map(_blank_tensor, specs)
+            args, kwargs = fx.node.map_arg((node.args, node.kwargs), env.__getitem__)
+            getattr(fx.Interpreter(module), node.op)(node.target, args, kwargs)
+    except Exception:  # noqa: BLE001 - code that cannot run on fake tensors
+        return 0
+    return int(counter.get_total_flops()) // 2
+
+
+def _blank_tensor(spec: Any) -> Any:
+    if not isinstance(spec, TensorSpec):
+        return spec
+    return torch.empty(spec.shape, dtype=torch.float32 if spec.floating else torch.int64)
+
+
+def _tie_shared_weights(
+    module: fx.GraphModule, parts: Mapping[str, Part], channels: Channels
+) -> None:
+    """Tie the ids of layers that share a parameter; freeze them where it is read elsewhere too."""
+    known: dict[int, tuple[Any, ...]] = {}
+    elsewhere = {id(_tensor(module, str(n.target))) for n in module.graph.find_nodes(op="get_attr")}
+    called = {str(node.target) for node in module.graph.find_nodes(op="call_module")}
+    for path in called - set(parts):
+        elsewhere |= {id(p) for p in module.get_submodule(path).parameters()}
+    for path, part in parts.items():
+        for name, axes in part.axes.items():
+            tensor = getattr(module.get_submodule(path), name)
+            first = known.setdefault(id(tensor), axes)
+            if id(tensor) in elsewhere:
+                _freeze_axes(channels, axes, f"'{path}.{name}' is used by another operator too")
+            for left, right in zip(first, axes, strict=True):
+                if left is not None and right is not None:
+                    channels.unite(left, right)
+                elif left is not right:
+                    reason = f"'{path}.{name}' is shared by layers that read it differently"
+                    _freeze_axes(channels, (left, right), reason)
+
+
+def _freeze_axes(channels: Channels, axes: Sequence[Any], reason: str) -> None:
+    for ids in axes:
+        if ids is not None:
+            channels.freeze(ids, reason)
+
+
+def _tensor(module: nn.Module, path: str) -> Any:
+    *parents, name = path.split(".")
+    return getattr(module.get_submodule(".".join(parents)), name)

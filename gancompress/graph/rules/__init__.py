@@ -1,0 +1,39 @@
+"""One rule per kind of operator: what it does to channels, and how much it multiplies."""
+
+from gancompress.graph.rules.base import OpCall, OpRule, Part
+from gancompress.graph.rules.combine import CombineRule
+from gancompress.graph.rules.contract import AttentionRule, EinsumRule, MatmulRule
+from gancompress.graph.rules.functional import FunctionalRule
+from gancompress.graph.rules.keep import CreateRule, ElementwiseRule, PadRule, SpatialRule
+from gancompress.graph.rules.norms import (
+    ChannelNormRule,
+    GroupNormRule,
+    LayerNormRule,
+    PReLURule,
+    SoftmaxRule,
+)
+from gancompress.graph.rules.producers import ConvRule, EmbeddingRule, LinearRule
+from gancompress.graph.rules.reduce import ReduceRule
+from gancompress.graph.rules.reshape import (
+    ChannelShuffleRule,
+    PixelShuffleRule,
+    PixelUnshuffleRule,
+    ReshapeRule,
+)
+from gancompress.graph.rules.split import IndexRule, SplitRule, UnbindRule
+from gancompress.graph.rules.views import CatRule, RepeatRule, RollRule, TupleRule, ViewRule
+
+__all__ = ["OpCall", "OpRule", "Part", "builtin_rules"]
+
+
+def builtin_rules() -> tuple[OpRule, ...]:
+    """Return the rules of the core, the first that matches an operator counts."""
+    return (
+        *(ConvRule(), LinearRule(), EmbeddingRule()),
+        *(ChannelNormRule(), GroupNormRule(), LayerNormRule(), PReLURule(), SoftmaxRule()),
+        *(ElementwiseRule(), SpatialRule(), PadRule(), CreateRule()),
+        *(ReduceRule(), CombineRule(), MatmulRule(), EinsumRule(), AttentionRule()),
+        *(TupleRule(), IndexRule(), SplitRule(), UnbindRule()),
+        *(ReshapeRule(), PixelShuffleRule(), PixelUnshuffleRule(), ChannelShuffleRule()),
+        *(ViewRule(), CatRule(), RepeatRule(), RollRule(), FunctionalRule()),
+    )

@@ -1,0 +1,181 @@
+"""Check numerically that dropping a unit is the same as zeroing it wherever it is read."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.utils._pytree import tree_leaves, tree_map
+
+from gancompress.graph.channels import ChannelGraph, ChannelGroup, Member, UnitIds
+from gancompress.graph.traced import TracedGenerator
+from gancompress.graph.values import clone_tensors, copy_module, flat_inputs
+
+TOLERANCE: Final = 1e-10
+"""Largest difference in float64, relative to the largest output where that exceeds 1."""
+
+_CONSUMERS = frozenset({"conv", "conv_transpose", "linear"})
+
+
+def failing_groups(traced: TracedGenerator, graph: ChannelGraph) -> dict[str, str]:
+    """Find the groups that cannot be narrowed although the rules say so.
+
+    All groups are checked at once, and halved where the check fails.
+
+    Args:
+        traced: The generator.
+        graph: Its analysis.
+
+    Returns:
+        For each failing group its key and what went wrong.
+    """
+    candidates = [group for group in graph.searchable() if not group.statistics_coupled]
+    return _Check(traced, graph).failing(candidates)
+
+
+class _Check:
+    def __init__(self, traced: TracedGenerator, graph: ChannelGraph) -> None:
+        self.graph = graph
+        self.module = _stirred(copy_module(traced.module).double().eval())
+        self.inputs = tree_map(
+            _as_double, flat_inputs(traced.module, traced.example_inputs, traced.example_kwargs)
+        )
+
+    def failing(self, groups: Sequence[ChannelGroup]) -> dict[str, str]:
+        """Return the failing groups among these, by bisection."""
+        problem = self._problem(groups) if groups else ""
+        if not problem:
+            return {}
+        if len(groups) == 1:
+            return {groups[0].key: problem}
+        half = len(groups) // 2
+        found = {**self.failing(groups[:half]), **self.failing(groups[half:])}
+        # Groups that fail only together must not be narrowed together.
+        return found or {group.key: problem for group in groups}
+
+    def _problem(self, groups: Sequence[ChannelGroup]) -> str:
+        """Drop a middle and the last unit of each group; return what differs, or nothing."""
+        # Of two units one must stay: layers without channels do not run.
+        dropped = {
+            one
+            for group in groups
+            for one in {group.unit_ids[(group.units - 1) // 2], group.unit_ids[-1]}
+            if group.units > 2 or one == group.unit_ids[-1]
+        }
+        gone = np.array(sorted(dropped), dtype=np.int64)
+        zeroed = self._run(_Zeroing(self.module, self.graph, gone))
+        try:
+            sliced = self._run(fx.Interpreter(_sliced(self.module, self.graph.members, gone)))
+        except Exception as error:  # noqa: BLE001 - any failure means that it cannot be sliced
+            return f"verification: without a unit it fails ({str(error).splitlines()[0]})"
+        for left, right in zip(zeroed, sliced, strict=True):
+            if left.shape != right.shape:
+                return "verification: the output changes its shape without a unit"
+            scale = max(1.0, float(left.abs().max())) if left.numel() else 1.0
+            worst = float((left - right).abs().max()) / scale if left.numel() else 0.0
+            if not worst <= TOLERANCE:  # which NaN is not either
+                return f"verification: without a unit the output differs by {worst:.1e}"
+        return ""
+
+    def _run(self, interpreter: fx.Interpreter) -> list[Tensor]:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            result = interpreter.run(*clone_tensors(self.inputs))
+        return [leaf.double() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+
+
+def _stirred(module: fx.GraphModule) -> fx.GraphModule:
+    """Move every weight a little: scales of zero, as fresh norms have, would hide differences."""
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            parameter.add_(noise.to(parameter), alpha=0.02)
+    return module
+
+
+def _as_double(value: Any) -> Any:
+    if isinstance(value, Tensor) and value.is_floating_point():
+        # Examples are often zeros, on which every network agrees with every other.
+        generator = torch.Generator().manual_seed(0)
+        uniform = torch.rand(value.shape, generator=generator, dtype=torch.float64)
+        return (uniform * 2 - 1).to(value.device)
+    return value
+
+
+class _Zeroing(fx.Interpreter):
+    """Run the whole network with some units zeroed at the entrance of all their consumers."""
+
+    def __init__(self, module: fx.GraphModule, graph: ChannelGraph, gone: UnitIds) -> None:
+        super().__init__(module)
+        self.extra_traceback = False
+        self.found = graph
+        self.gone = gone
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Zero what a consumer reads, then let it read."""
+        if not self._consumes(n):
+            return super().run_node(n)
+        saved = {one: self.env[one] for one in n.all_input_nodes}
+        for one, value in saved.items():
+            ids = self.found.layouts.get(one.name)
+            if ids is not None and isinstance(value, Tensor):
+                self.env[one] = value * self._kept(ids, value.shape).to(value)
+        try:
+            return super().run_node(n)
+        finally:
+            self.env.update(saved)
+
+    def _consumes(self, node: fx.Node) -> bool:
+        if node.op == "call_module":
+            member = self.found.members.get(str(node.target))
+            return member is not None and member.kind in _CONSUMERS and not member.depthwise
+        name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+        return any(word in name for word in ("matmul", "bmm", "mm", "mv", "einsum", "attention"))
+
+    def _kept(self, ids: UnitIds, shape: Sequence[int]) -> Tensor:
+        """Return 1 where a value stays, at the batch size of the run."""
+        index = tuple(slice(0, n) for n in shape)
+        return torch.from_numpy(~np.isin(ids, self.gone))[index]
+
+
+def _sliced(module: fx.GraphModule, members: Mapping[str, Member], gone: UnitIds) -> fx.GraphModule:
+    """Return a copy of the network without some units."""
+    narrow = copy_module(module)
+    for path, member in members.items():
+        if np.isin(member.inputs, gone).any() or np.isin(member.outputs, gone).any():
+            _slice_layer(narrow.get_submodule(path), member, gone)
+    return narrow
+
+
+def _slice_layer(layer: nn.Module, member: Member, gone: UnitIds) -> None:
+    done: dict[str, Tensor] = {}
+    for name, axes in member.axes.items():
+        tensor = getattr(layer, name).detach()
+        for axis, ids in enumerate(axes):
+            if ids is not None:
+                keep = torch.from_numpy(np.flatnonzero(~np.isin(ids, gone)))
+                tensor = tensor.index_select(axis, keep.to(tensor.device))
+        done[name] = tensor
+    for name, tensor in done.items():
+        is_parameter = isinstance(getattr(layer, name), nn.Parameter)
+        setattr(layer, name, nn.Parameter(tensor) if is_parameter else tensor)
+    inputs = int((~np.isin(member.inputs, gone)).sum())
+    outputs = int((~np.isin(member.outputs, gone)).sum())
+    _resize(layer, inputs, outputs, done.get("weight"))
+
+
+def _resize(layer: nn.Module, inputs: int, outputs: int, weight: Tensor | None) -> None:
+    """Make the numbers that a layer keeps beside its weights agree with them."""
+    if isinstance(layer, _ConvNd) and weight is not None:
+        many = outputs if isinstance(layer, _ConvTransposeNd) else inputs
+        layer.in_channels, layer.out_channels = inputs, outputs
+        layer.groups = many // weight.shape[1]
+    elif isinstance(layer, _NormBase):
+        layer.num_features = inputs
+    elif isinstance(layer, nn.GroupNorm):
+        layer.num_groups = inputs // (layer.num_channels // layer.num_groups)
+        layer.num_channels = inputs

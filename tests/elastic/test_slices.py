@@ -1,0 +1,31 @@
+import numpy as np
+import torch
+
+from gancompress.elastic.slices import AxisSlice, active_positions, put_back, slices_of, take
+
+ACTIVE = np.array([True, True, False, True])
+
+
+def test_positions_of_active_units_and_of_none() -> None:
+    assert active_positions(np.array([0, 2, -1, 3, -5]), ACTIVE).tolist() == [0, 2, 3, 4]
+
+
+def test_prefixes_are_views_and_the_rest_copies() -> None:
+    tensor = torch.arange(12.0).view(3, 4)
+    prefix = take(tensor, slices_of((np.array([0, 1, 2]), None), ACTIVE))
+    assert prefix.data_ptr() == tensor.data_ptr()
+    assert torch.equal(prefix, tensor[:2])
+    scattered = slices_of((None, np.array([2, 0, 1, 2])), ACTIVE)
+    assert scattered == (None, AxisSlice(2, (1, 2)))
+    assert torch.equal(take(tensor, scattered), tensor[:, [1, 2]])
+    assert take(tensor, slices_of((None, np.array([0, 1, 3, -1])), ACTIVE)) is tensor
+
+
+def test_copies_are_put_back() -> None:
+    tensor = torch.zeros(4)
+    slices = slices_of((np.array([2, 0, 2, 1]),), ACTIVE)
+    put_back(tensor, slices, torch.tensor([5.0, 6.0]))
+    assert tensor.tolist() == [0, 5, 0, 6]
+    put_back(tensor, (AxisSlice(1),), torch.tensor([9.0]))
+    put_back(tensor, (None,), torch.tensor([9.0] * 4))
+    assert tensor.tolist() == [0, 5, 0, 6]

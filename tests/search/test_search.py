@@ -1,0 +1,365 @@
+"""The search on a space whose scores and costs are known by formula."""
+
+import itertools
+import math
+import multiprocessing
+import os
+import random
+import sqlite3
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from gancompress.cost import Budget, Cost, measure_cost
+from gancompress.elastic import SearchSpace, SubnetConfig, Supernet
+from gancompress.errors import BudgetError, ConfigError, RunError
+from gancompress.events import Notice, RunEvent, StageFinished, StageProgress, StageStarted
+from gancompress.gan import ResNetGenerator
+from gancompress.graph import trace
+from gancompress.search import Evolution, SearchResult, Trial, pareto_front, search
+from gancompress.search.run import Sampler
+
+SAMPLERS: tuple[Sampler, ...] = ("evolution", "random", "tpe")
+CHOICES = {f"layer.{i}": (8, 16, 24, 32, 48, 64) for i in range(6)}
+
+
+class Net(nn.Module):
+    def __init__(self, config: SubnetConfig) -> None:
+        super().__init__()
+        self.widths = tuple(config.widths.values())
+
+
+class Chain:
+    """Costs what a chain of layers costs; layers 1 and 4 matter most for the score."""
+
+    def __init__(self, choices: dict[str, tuple[int, ...]] = CHOICES) -> None:
+        self.space = SearchSpace(choices)
+        self.scored: list[tuple[int, ...]] = []
+
+    def materialise(self, config: SubnetConfig) -> Net:
+        return Net(config)
+
+    @staticmethod
+    def cost(net: nn.Module) -> Cost:
+        assert isinstance(net, Net)
+        ends = (3, *net.widths, 3)
+        return Cost(sum(a * b for a, b in itertools.pairwise(ends)), 0, sum(net.widths))
+
+    def score(self, net: nn.Module) -> float:
+        assert isinstance(net, Net)
+        assert not net.training
+        self.scored.append(net.widths)
+        weights = (1, 9, 1, 1, 9, 1)
+        return sum(w / width for w, width in zip(weights, net.widths, strict=False))
+
+    def search(self, **options: Any) -> SearchResult:
+        options = {"budget": Budget(macs=4000), "score": self.score, "trials": 30, **options}
+        return search(self, cost=self.cost, **options)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_every_trial_is_within_the_budget_and_new(sampler: Sampler) -> None:
+    chain = Chain()
+    found = chain.search(sampler=sampler)
+    assert [trial.number for trial in found.trials] == list(range(30))
+    assert all(trial.cost.macs <= 4000 for trial in found.trials)
+    assert len(set(chain.scored)) == len(chain.scored) == 30
+    assert found.best.score == min(trial.score for trial in found.trials)
+
+
+def test_the_first_trial_is_the_widest_uniform_one_that_fits() -> None:
+    first, second = Chain().search(trials=2).trials
+    assert len(set(first.config.widths.values())) == 1
+    width = first.config.widths["layer.0"]
+    wider = {key: next(w for w in (*CHOICES[key], 999) if w > width) for key in CHOICES}
+    assert Chain.cost(Net(SubnetConfig(wider))).macs > 4000
+    # The second one fills up what the first one left.
+    assert first.cost.macs < second.cost.macs <= 4000
+    assert all(second.config.widths[key] >= width for key in CHOICES)
+    # Without a limit it is the widest of all.
+    assert Chain().search(trials=1, budget=Budget()).best.config == Chain().space.largest()
+
+
+def test_evolution_beats_chance() -> None:
+    # The mean over seeds, so that one lucky draw decides nothing.
+    def mean(sampler: Sampler) -> float:
+        runs = [Chain().search(sampler=sampler, seed=seed, trials=80) for seed in range(4)]
+        return sum(run.best.score for run in runs) / len(runs)
+
+    assert mean("evolution") < mean("random")
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_seed_decides_everything(sampler: Sampler) -> None:
+    random.seed(1)
+    once = Chain().search(sampler=sampler, seed=3)
+    random.seed(2)
+    assert Chain().search(sampler=sampler, seed=3) == once
+    assert Chain().search(sampler=sampler, seed=4) != once
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_resumed_search_equals_an_uninterrupted_one(sampler: Sampler, tmp_path: Path) -> None:
+    whole = Chain().search(sampler=sampler)
+    path = tmp_path / "deep" / "search.sqlite"
+    Chain().search(sampler=sampler, trials=11, storage=path)
+    chain = Chain()
+    events: list[RunEvent] = []
+    resumed = chain.search(sampler=sampler, storage=path, emit=events.append)
+    assert resumed == whole
+    assert len(chain.scored) == 19
+    assert events[0] == StageStarted("search", total=30, done=11)
+    # With nothing left to do nothing is scored, and fewer trials are a prefix.
+    assert Chain().search(sampler=sampler, storage=path, score=fail).trials == whole.trials
+    shorter = Chain().search(sampler=sampler, storage=path, score=fail, trials=7)
+    assert shorter == SearchResult.of(whole.trials[:7])
+
+
+def fail(net: nn.Module) -> float:
+    raise RuntimeError("the scorer broke")
+
+
+def _die_at(number: int) -> Callable[[nn.Module], float]:
+    chain = Chain()
+
+    def score(net: nn.Module) -> float:
+        if len(chain.scored) == number:
+            os._exit(9)
+        return chain.score(net)
+
+    return score
+
+
+def _killed(path: Path) -> None:
+    Chain().search(storage=path, score=_die_at(20))
+
+
+def test_a_killed_search_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "search.sqlite"
+    process = multiprocessing.get_context("spawn").Process(target=_killed, args=(path,))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 9
+    chain = Chain()
+    assert chain.search(storage=path) == Chain().search()
+    assert len(chain.scored) == 10
+
+
+def test_a_scorer_that_raises_loses_no_trial(tmp_path: Path) -> None:
+    path = tmp_path / "search.sqlite"
+    Chain().search(storage=path, trials=20)
+    with pytest.raises(RuntimeError, match="the scorer broke"):
+        Chain().search(storage=path, score=fail)
+    assert Chain().search(storage=path) == Chain().search()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("seed", 1),
+        ("sampler", "random"),
+        ("budget", Budget(macs=5000)),
+        ("evolution", Evolution(population=4)),
+    ],
+)
+def test_another_search_is_refused(option: str, value: object, tmp_path: Path) -> None:
+    path = tmp_path / "search.sqlite"
+    Chain().search(storage=path, trials=2)
+    with pytest.raises(RunError, match=f"another '{option}'"):
+        Chain().search(storage=path, trials=2, **{option: value})
+
+
+def test_another_space_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "search.sqlite"
+    Chain().search(storage=path, trials=2)
+    with pytest.raises(RunError, match="another 'space'"):
+        Chain({**CHOICES, "layer.0": (8, 16)}).search(storage=path, trials=2)
+
+
+@pytest.mark.parametrize("content", [b"no database at all" * 100, None])
+def test_a_file_that_is_no_record_is_refused(content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "search.sqlite"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    with pytest.raises(RunError, match="is no record of a search"):
+        Chain().search(storage=path)
+
+
+def test_the_record_is_plain_sqlite(tmp_path: Path) -> None:
+    path = tmp_path / "search.sqlite"
+    Chain().search(storage=path, trials=3)
+    connection = sqlite3.connect(path)
+    count = connection.execute("select count(*) from trials where state = 'COMPLETE'").fetchone()
+    connection.close()
+    assert count == (3,)
+
+
+def test_an_infeasible_budget_is_an_error_before_any_score() -> None:
+    chain = Chain()
+    with pytest.raises(BudgetError, match="smallest one takes 368 MACs and 48 parameters") as info:
+        chain.search(budget=Budget(macs=100, params="1k"))
+    assert "'macs 100, params 1k'" in info.value.message
+    assert chain.scored == []
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_budget_that_leaves_few_subnets_ends(sampler: Sampler) -> None:
+    events: list[RunEvent] = []
+    chain = Chain()
+    # Only the smallest subnet and those with one wider end fit.
+    found = chain.search(budget=Budget(macs=460), sampler=sampler, emit=events.append)
+    assert 1 <= len(found.trials) < 30
+    assert len(set(chain.scored)) == len(chain.scored)
+    notices = [event.text for event in events if isinstance(event, Notice)]
+    assert notices == [f"the budget leaves no more than {len(found.trials)} different subnets"]
+    assert isinstance(events[-1], StageFinished)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_small_space_is_searched_whole(sampler: Sampler, tmp_path: Path) -> None:
+    chain = Chain({"a": (8, 16), "b": (8, 16, 32), "c": (8,)})
+    path = tmp_path / "search.sqlite"
+    found = chain.search(sampler=sampler, trials=50, budget=Budget(), storage=path)
+    assert len(found.trials) == 6
+    assert chain.search(sampler=sampler, trials=50, budget=Budget(), storage=path) == found
+
+
+def test_a_supernet_without_choices_has_one_subnet() -> None:
+    found = Chain({}).search(trials=5, budget=Budget())
+    assert [trial.config for trial in found.trials] == [SubnetConfig({})]
+
+
+def test_a_score_that_is_no_number_counts_as_the_worst(tmp_path: Path) -> None:
+    events: list[RunEvent] = []
+    values = iter([math.nan, 2.0, math.inf, 1.0])
+    path = tmp_path / "search.sqlite"
+    found = Chain().search(trials=4, score=lambda _: next(values), emit=events.append, storage=path)
+    assert [trial.score for trial in found.trials] == [math.inf, 2.0, math.inf, 1.0]
+    assert found.best.number == 3
+    assert sum(isinstance(event, Notice) for event in events) == 2
+    assert Chain().search(trials=4, storage=path, score=fail) == found
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"sampler": "annealing"}, "'annealing' is no sampler"),
+        ({"trials": 0}, "'trials=0'"),
+        ({"budget": Budget(macs="8x")}, "relative to a teacher"),
+    ],
+)
+def test_mistakes_are_named(options: dict[str, Any], match: str) -> None:
+    with pytest.raises(ConfigError, match=match):
+        Chain().search(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"population": 0}, {"parent_ratio": 0}, {"mutation_share": 2}, {"mutation_probability": 0}],
+)
+def test_evolution_refuses_nonsense(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="cannot be used"):
+        Evolution(**options)
+
+
+def test_evolution_breeds_from_the_best() -> None:
+    good, poor = (0, 0, 0, 0), (3, 3, 3, 3)
+    crossing = Evolution(population=8, mutation_share=0.0)
+    rng = random.Random(0)  # noqa: S311
+    scored = [(1.0, good), (0.5, (1, 1, 1, 1)), *[(9.0, poor)] * 6]
+    children = [crossing.propose(scored, (4,) * 4, rng) for _ in range(50)]
+    assert all(set(child) <= {0, 1} for child in children)
+    assert len(set(children)) > 4
+    mutants = Evolution(population=8, mutation_share=1.0, mutation_probability=1e-9)
+    for _ in range(50):
+        child = mutants.propose(scored, (4,) * 4, rng)
+        best = min(sum(a != b for a, b in zip(child, p, strict=True)) for p in (good, (1,) * 4))
+        assert best <= 1
+    restless = [mutants.propose(scored, (4,) * 4, rng, restlessness=1.0) for _ in range(50)]
+    assert any(3 in child and 2 in child for child in restless)
+
+
+def test_optuna_stays_as_it_was() -> None:
+    before = optuna.logging.get_verbosity()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        Chain().search(sampler="tpe", trials=15)
+    assert not [warning for warning in caught if "ptuna" in str(warning.category.__module__)]
+    assert optuna.logging.get_verbosity() == before
+
+
+def test_progress_is_told() -> None:
+    events: list[RunEvent] = []
+    found = Chain().search(trials=3, emit=events.append)
+    steps = [event for event in events if isinstance(event, StageProgress)]
+    assert [event.step for event in steps] == [1, 2, 3]
+    assert steps[2].metrics == {
+        "score": found.trials[2].score,
+        "macs": float(found.trials[2].cost.macs),
+    }
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=30))
+@settings(derandomize=True, max_examples=100)
+def test_the_front_is_what_nothing_beats(points: list[tuple[int, int]]) -> None:
+    trials = [
+        Trial(i, SubnetConfig({"a": i + 1}), Cost(macs, 0, 0), float(score))
+        for i, (macs, score) in enumerate(points)
+    ]
+    front = pareto_front(trials)
+
+    def beaten(trial: Trial) -> bool:
+        return any(
+            (other.cost.macs, other.score) != (trial.cost.macs, trial.score)
+            and other.cost.macs <= trial.cost.macs
+            and other.score <= trial.score
+            for other in trials
+        )
+
+    assert {(t.cost.macs, t.score) for t in front} == {
+        (t.cost.macs, t.score) for t in trials if not beaten(t)
+    }
+    assert len({(t.cost.macs, t.score) for t in front}) == len(front)
+    assert [t.cost.macs for t in front] == sorted(t.cost.macs for t in front)
+    assert SearchResult.of(trials).best in front
+
+
+@given(limit=st.integers(368, 20000), seed=st.integers(0, 3))
+@settings(derandomize=True, max_examples=25, deadline=None)
+def test_any_feasible_budget_is_met(limit: int, seed: int) -> None:
+    found = Chain().search(budget=Budget(macs=limit), trials=5, seed=seed)
+    assert all(trial.cost.macs <= limit for trial in found.trials)
+
+
+def test_a_real_supernet_is_searched() -> None:
+    x = torch.randn(1, 3, 16, 16)
+    net = ResNetGenerator(width=16, blocks=1).eval()
+    supernet = Supernet(trace(net, (x,)))
+    teacher = measure_cost(net, (x,))
+    with torch.no_grad():
+        wanted = net(x)
+
+    def score(subnet: nn.Module) -> float:
+        with torch.no_grad():
+            return float((subnet(x) - wanted).abs().mean())
+
+    found = search(
+        supernet,
+        budget=Budget(macs="3x").resolve(teacher),
+        score=score,
+        cost=lambda subnet: measure_cost(subnet, (x,)),
+        trials=4,
+    )
+    assert len(found.trials) == 4
+    assert all(3 * trial.cost.macs <= teacher.macs for trial in found.trials)
+    assert supernet.config == supernet.space.largest()
