@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gancompress import __version__
-from gancompress.cli import inspect, plugins, train
+from gancompress.cli import compress, inspect, plugins, train
 from gancompress.cli.context import Globals
 from gancompress.errors import GancompressError
 
@@ -21,6 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("train")(train.train)
+app.command("compress")(compress.compress)
 app.command("inspect")(inspect.inspect)
 app.command("plugins")(plugins.plugins)
 

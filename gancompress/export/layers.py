@@ -4,7 +4,7 @@ import inspect
 from typing import Any, Final
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gancompress.errors import ExportError
 from gancompress.export.literals import Json, decode, encode
@@ -92,7 +92,4 @@ def _argument(layer: nn.Module, name: str) -> Any:
             return layer.bias_k is not None
     if name == "bias":
         return getattr(layer, name) is not None
-    value = getattr(layer, name)
-    if isinstance(value, Tensor):
-        raise TypeError(f"its argument '{name}' is a tensor")
-    return value
+    return getattr(layer, name)

@@ -32,14 +32,13 @@ class ValueProxy(fx.Proxy):
     """
 
     tracer: Any
-    __getitem__: Callable[[Any], Any]  # set by torch.fx
 
     def __init__(self, node: fx.Node, tracer: Any, value: Any) -> None:
         super().__init__(node, tracer)
         self.value = value
 
-    @property
-    def __class__(self) -> Any:  # type: ignore[misc]  # `isinstance(x, Tensor)` must fall as with the real value
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # `isinstance(x, Tensor)` must fall as with the real value
         return type(self.value) if "value" in self.__dict__ else ValueProxy
 
     def __getattr__(self, k: str) -> Any:
@@ -58,7 +57,7 @@ class ValueProxy(fx.Proxy):
         count = len(self.value)
         if isinstance(self.value, Tensor):
             self.tracer.specialise(f"iterates over {count} slices of a tensor")
-        return iter([self[k] for k in range(count)])
+        return iter([self.item_at(k) for k in range(count)])
 
     def __len__(self) -> int:
         if isinstance(self.value, Tensor):
@@ -97,6 +96,14 @@ class ValueProxy(fx.Proxy):
     def __hash__(self) -> int:
         return id(self)
 
+    def item_at(self, key: Any) -> Any:
+        """Record the reading of an item.
+
+        Args:
+            key: Index or key.
+        """
+        return self.tracer.create_proxy("call_function", operator.getitem, (self, key), {})
+
     def keys(self) -> Any:
         """Return the keys of a mapping, which are the same for every input."""
         return list(self.value)
@@ -105,15 +112,15 @@ class ValueProxy(fx.Proxy):
         """Return the values of a mapping, or what a tensor's method of that name gives."""
         if not isinstance(self.value, Mapping):
             return self.tracer.create_proxy("call_method", "values", (self,), {})
-        return [self[k] for k in self.value]
+        return [self.item_at(k) for k in self.value]
 
     def items(self) -> Any:
         """Return the pairs of a mapping."""
-        return [(k, self[k]) for k in self.value]
+        return [(k, self.item_at(k)) for k in self.value]
 
     def get(self, key: Any, default: Any = None) -> Any:
         """Return a mapping's value, or the default."""
-        return self[key] if key in self.value else default
+        return self.item_at(key) if key in self.value else default
 
 
 class _Method:

@@ -26,7 +26,7 @@ _PLAN: Final = "plan"
 _TRIAL: Final = "trial"
 
 
-class GivenSampler(BaseSampler):  # type: ignore[misc]  # Optuna's is untyped where mypy skips it
+class GivenSampler(BaseSampler):
     """Samples what somebody else has decided.
 
     Args:
@@ -91,7 +91,9 @@ class Journal:
 
     def __init__(self, study: optuna.Study, sizes: Mapping[str, int]) -> None:
         self._study = study
-        self._space = {key: IntDistribution(0, size - 1) for key, size in sizes.items()}
+        self._space: dict[str, BaseDistribution] = {
+            key: IntDistribution(0, size - 1) for key, size in sizes.items()
+        }
         self._open: optuna.Trial | None = None
         # A question that was never answered belongs to a process that died; it is asked again.
         done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
@@ -161,11 +163,11 @@ class Journal:
             self.trials.append(trial)
 
     def give_up(self) -> None:
-        """Leave the last question without an answer."""
-        if self._open is not None:
-            with quiet():
-                self._study.tell(self._open, state=TrialState.FAIL)
-            self._open = None
+        """Leave the last question without an answer: it counts as never asked."""
+        assert self._open is not None, "give_up() follows ask()"  # noqa: S101
+        with quiet():
+            self._study.tell(self._open, state=TrialState.FAIL)
+        self._open = None
 
 
 def derived_seed(seed: int, asked: int) -> int:

@@ -115,3 +115,70 @@ def test_an_interrupt_says_how_to_go_on(
     monkeypatch.setattr("gancompress.cli.app.app", interrupt)
     assert run("plugins") == INTERRUPTED
     assert "goes on from the last checkpoint" in capsys.readouterr().err
+
+
+INSPECT = ["inspect", "--family", "pix2pix", "-o", "generator_width=8", "-o", "blocks=1"]
+
+
+def test_inspect_sums_to_the_whole_generator(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    dot = tmp_path / "groups.dot"
+    assert run("--json", *INSPECT, "--dot", str(dot)) == 0
+    shown = json.loads(capsys.readouterr().out)
+    parts = [shown["coverage"][part] for part in ("elastic", "coupled", "frozen")]
+    for key in ("params", "macs"):
+        assert sum(part[key] for part in parts) == shown["coverage"]["total"][key] == shown[key]
+    assert {g["key"] for g in shown["groups"] if not g["frozen"]} >= {"model.1", "model.4"}
+    assert "model.4" in dot.read_text()
+    assert run(*INSPECT) == 0
+    assert "frozen: network" in capsys.readouterr().out
+
+
+def test_inspect_takes_a_users_own_generator(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "my_net.py"
+    file.write_text(
+        "from torch import nn\n"
+        "def make():\n"
+        "    return nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.Conv2d(16, 3, 3))\n"
+    )
+    words = ["inspect", "--generator", f"{file}:make"]
+    assert run("--json", *words, "--input", "input=1x3x16x16") == 0
+    groups = json.loads(capsys.readouterr().out)["groups"]
+    assert [g["units"] for g in groups if not g["frozen"]] == [16]
+    assert run(*words) == 2
+    assert "gives no example inputs" in capsys.readouterr().err
+    assert run(*words, "--input", "input=axb") == 2
+    assert "not of the form" in capsys.readouterr().err
+    assert run("inspect") == 2
+    assert "no generator is named" in capsys.readouterr().err
+
+
+def test_compress_does_the_whole_job(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    loop = "steps = 2\nbatch_size = 2\n"
+    file = tmp_path / "run.toml"
+    file.write_text(
+        "[options]\nsize = 32\ngenerator_width = 16\nblocks = 1\ndiscriminator_width = 4\n"
+        f"[train]\n{loop}[distill]\n{loop}[finetune]\n{loop}"
+        "[search]\nmacs = '4x'\ntrials = 2\npictures = 8\n"
+    )
+    base = ["pix2pix", "--config", str(file)]
+    assert run("--quiet", "train", *base, "--out", str(tmp_path / "teacher")) == 0
+    capsys.readouterr()
+    words = ["compress", *base, "--teacher", str(tmp_path / "teacher" / "teacher")]
+    out = ["--out", str(tmp_path / "run")]
+    assert run("--quiet", "--json", *words, *out) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert 4 * figures["compressed"]["macs"] <= figures["teacher"]["macs"]
+    assert figures["compressed"].keys() >= {
+        *("params", "macs", "macs_published", "file_bytes", "frechet", "kid"),
+        *("psnr_to_teacher", "latency_ms", "recovery"),
+    }
+    for name in ("summary.json", "samples.png", "model/model.json", "export/compressed.onnx"):
+        assert (tmp_path / "run" / name).is_file(), name
+    assert run(*words, *out) == 0  # everything is done already
+    assert "distill: already done" in capsys.readouterr().err
+    assert run(*words[:-1], str(tmp_path / "nowhere"), "--out", str(tmp_path / "other")) == 2
+    assert "nowhere" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import os
 import random
 import sqlite3
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ from gancompress.search import Evolution, SearchResult, Trial, pareto_front, sea
 from gancompress.search.run import Sampler
 
 SAMPLERS: tuple[Sampler, ...] = ("evolution", "random", "tpe")
+# So small a population that a short search breeds.
+SMALL = Evolution(population=4)
 CHOICES = {f"layer.{i}": (8, 16, 24, 32, 48, 64) for i in range(6)}
 
 
@@ -40,7 +42,7 @@ class Net(nn.Module):
 class Chain:
     """Costs what a chain of layers costs; layers 1 and 4 matter most for the score."""
 
-    def __init__(self, choices: dict[str, tuple[int, ...]] = CHOICES) -> None:
+    def __init__(self, choices: Mapping[str, tuple[int, ...]] = CHOICES) -> None:
         self.space = SearchSpace(choices)
         self.scored: list[tuple[int, ...]] = []
 
@@ -108,18 +110,19 @@ def test_a_seed_decides_everything(sampler: Sampler) -> None:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_resumed_search_equals_an_uninterrupted_one(sampler: Sampler, tmp_path: Path) -> None:
-    whole = Chain().search(sampler=sampler)
+    options: dict[str, Any] = {"sampler": sampler, "trials": 14, "evolution": SMALL}
+    whole = Chain().search(**options)
     path = tmp_path / "deep" / "search.sqlite"
-    Chain().search(sampler=sampler, trials=11, storage=path)
+    Chain().search(**options | {"trials": 6}, storage=path)
     chain = Chain()
     events: list[RunEvent] = []
-    resumed = chain.search(sampler=sampler, storage=path, emit=events.append)
+    resumed = chain.search(**options, storage=path, emit=events.append)
     assert resumed == whole
-    assert len(chain.scored) == 19
-    assert events[0] == StageStarted("search", total=30, done=11)
+    assert len(chain.scored) == 8
+    assert events[0] == StageStarted("search", total=14, done=6)
     # With nothing left to do nothing is scored, and fewer trials are a prefix.
-    assert Chain().search(sampler=sampler, storage=path, score=fail).trials == whole.trials
-    shorter = Chain().search(sampler=sampler, storage=path, score=fail, trials=7)
+    assert Chain().search(**options, storage=path, score=fail) == whole
+    shorter = Chain().search(**options | {"trials": 7}, storage=path, score=fail)
     assert shorter == SearchResult.of(whole.trials[:7])
 
 
@@ -139,7 +142,7 @@ def _die_at(number: int) -> Callable[[nn.Module], float]:
 
 
 def _killed(path: Path) -> None:
-    Chain().search(storage=path, score=_die_at(20))
+    Chain().search(storage=path, score=_die_at(8), trials=12, evolution=SMALL)
 
 
 def test_a_killed_search_goes_on(tmp_path: Path) -> None:
@@ -149,16 +152,18 @@ def test_a_killed_search_goes_on(tmp_path: Path) -> None:
     process.join(60)
     assert process.exitcode == 9
     chain = Chain()
-    assert chain.search(storage=path) == Chain().search()
-    assert len(chain.scored) == 10
+    whole = Chain().search(trials=12, evolution=SMALL)
+    assert chain.search(storage=path, trials=12, evolution=SMALL) == whole
+    assert len(chain.scored) == 4
 
 
 def test_a_scorer_that_raises_loses_no_trial(tmp_path: Path) -> None:
     path = tmp_path / "search.sqlite"
-    Chain().search(storage=path, trials=20)
+    options: dict[str, Any] = {"trials": 8, "evolution": SMALL}
+    Chain().search(**options | {"trials": 6}, storage=path)
     with pytest.raises(RuntimeError, match="the scorer broke"):
-        Chain().search(storage=path, score=fail)
-    assert Chain().search(storage=path) == Chain().search()
+        Chain().search(**options, storage=path, score=fail)
+    assert Chain().search(**options, storage=path) == Chain().search(**options)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +315,7 @@ def test_progress_is_told() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=30))
-@settings(derandomize=True, max_examples=100)
+@settings(derandomize=True, max_examples=100, deadline=None)
 def test_the_front_is_what_nothing_beats(points: list[tuple[int, int]]) -> None:
     trials = [
         Trial(i, SubnetConfig({"a": i + 1}), Cost(macs, 0, 0), float(score))
