@@ -3,7 +3,9 @@
 Importing the package imports no torch: every name below is loaded when it is first used.
 """
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -106,6 +108,20 @@ def __getattr__(name: str) -> Any:
     if home is None:
         raise AttributeError(f"module 'gancompress' has no attribute {name!r}")
     return getattr(import_module(f"gancompress.{home}"), name)
+
+
+class _Package(ModuleType):
+    """The package, in which `search`, `distill`, `export` and `compress` are functions.
+
+    Importing the sub-package of the same name would otherwise put a module in their place.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOMES and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:

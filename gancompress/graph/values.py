@@ -27,13 +27,29 @@ class TensorSpec:
     floating: bool
 
 
-class _Recorder(fx.Interpreter):
+class NamedInterpreter(fx.Interpreter):
+    """An interpreter that takes its inputs by name.
+
+    Args:
+        module: The graph.
+        inputs: What `named_inputs` returns.
+    """
+
+    def __init__(self, module: fx.GraphModule, inputs: Mapping[str, Any]) -> None:
+        super().__init__(module)
+        self.extra_traceback = False  # our errors name the node themselves
+        self.inputs = inputs
+
+    def placeholder(self, target: Any, args: Any, kwargs: Any) -> Any:  # noqa: ARG002
+        """Return an input."""
+        return self.inputs[str(target).lstrip("*")]
+
+
+class _Recorder(NamedInterpreter):
     """An interpreter that notes each node's value, tensors by shape only."""
 
-    def __init__(self, module: fx.GraphModule) -> None:
-        super().__init__(module)
-        # Our errors name the node themselves.
-        self.extra_traceback = False
+    def __init__(self, module: fx.GraphModule, inputs: Mapping[str, Any]) -> None:
+        super().__init__(module, inputs)
         self.noted: dict[fx.Node, Any] = {}
 
     def run_node(self, n: fx.Node) -> Any:
@@ -64,35 +80,42 @@ def node_values(
     Returns:
         For each node its value, with a `TensorSpec` in place of each tensor.
     """
-    flat = flat_inputs(module, args, kwargs)
+    inputs = named_inputs(module, args, kwargs)
     try:
-        return _fake_values(module, flat)
+        return _fake_values(module, inputs)
     except Exception:  # noqa: BLE001 - a graph that looks at its data needs real data
-        return _real_values(module, flat)
+        return _real_values(module, inputs)
 
 
-def _fake_values(module: fx.GraphModule, flat: list[Any]) -> dict[fx.Node, Any]:
+def _fake_values(module: fx.GraphModule, inputs: dict[str, Any]) -> dict[fx.Node, Any]:
     mode = FakeTensorMode(allow_non_fake_inputs=True)
-    recorder = _Recorder(module)
-    inputs = tree_map(lambda v: mode.from_tensor(v) if isinstance(v, Tensor) else v, flat)
-    with mode, torch.no_grad():
-        recorder.run(*inputs)
+    fake = tree_map(lambda v: mode.from_tensor(v) if isinstance(v, Tensor) else v, inputs)
+    recorder = _Recorder(module, fake)
+    # Counters of a layer in training mode are counted on even so.
+    buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    try:
+        with mode, torch.no_grad():
+            recorder.run(enable_io_processing=False)
+    finally:
+        with torch.no_grad():
+            for buffer, saved in buffers:
+                buffer.copy_(saved)
     return recorder.noted
 
 
-def _real_values(module: fx.GraphModule, flat: list[Any]) -> dict[fx.Node, Any]:
+def _real_values(module: fx.GraphModule, inputs: dict[str, Any]) -> dict[fx.Node, Any]:
     duplicate = copy_module(module)
-    recorder = _Recorder(duplicate)
+    recorder = _Recorder(duplicate, clone_tensors(inputs))
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        recorder.run(*clone_tensors(flat))
+        recorder.run(enable_io_processing=False)
     originals = {node.name: node for node in module.graph.nodes}
     return {originals[node.name]: value for node, value in recorder.noted.items()}
 
 
-def flat_inputs(
+def named_inputs(
     module: fx.GraphModule, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> list[Any]:
-    """Return the inputs in the order of the graph's placeholders, defaults filled in.
+) -> dict[str, Any]:
+    """Return the inputs by the names of the graph's placeholders, defaults filled in.
 
     Args:
         module: The graph.
@@ -101,11 +124,7 @@ def flat_inputs(
     """
     bound = inspect.signature(module.forward).bind(*args, **kwargs)
     bound.apply_defaults()
-    flat: list[Any] = []
-    for name, value in bound.arguments.items():
-        kind = bound.signature.parameters[name].kind
-        flat.extend(value if kind is inspect.Parameter.VAR_POSITIONAL else (value,))
-    return flat
+    return dict(bound.arguments)
 
 
 def clone_tensors(tree: Any) -> Any:

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from gancompress.graph.channels import ChannelGraph, ChannelGroup, Member, UnitIds
 from gancompress.graph.traced import TracedGenerator
-from gancompress.graph.values import clone_tensors, copy_module, flat_inputs
+from gancompress.graph.values import NamedInterpreter, clone_tensors, copy_module, named_inputs
 
 TOLERANCE: Final = 1e-10
 """Largest difference in float64, relative to the largest output where that exceeds 1."""
@@ -40,9 +40,8 @@ class _Check:
     def __init__(self, traced: TracedGenerator, graph: ChannelGraph) -> None:
         self.graph = graph
         self.module = _stirred(copy_module(traced.module).double().eval())
-        self.inputs = tree_map(
-            _as_double, flat_inputs(traced.module, traced.example_inputs, traced.example_kwargs)
-        )
+        examples = named_inputs(traced.module, traced.example_inputs, traced.example_kwargs)
+        self.inputs = tree_map(_as_double, examples)
 
     def failing(self, groups: Sequence[ChannelGroup]) -> dict[str, str]:
         """Return the failing groups among these, by bisection."""
@@ -66,9 +65,10 @@ class _Check:
             if group.units > 2 or one == group.unit_ids[-1]
         }
         gone = np.array(sorted(dropped), dtype=np.int64)
-        zeroed = self._run(_Zeroing(self.module, self.graph, gone))
+        zeroed = self._run(_Zeroing(self.module, self._inputs(), self.graph, gone))
         try:
-            sliced = self._run(fx.Interpreter(_sliced(self.module, self.graph.members, gone)))
+            narrow = _sliced(self.module, self.graph.members, gone)
+            sliced = self._run(NamedInterpreter(narrow, self._inputs()))
         except Exception as error:  # noqa: BLE001 - any failure means that it cannot be sliced
             return f"verification: without a unit it fails ({str(error).splitlines()[0]})"
         for left, right in zip(zeroed, sliced, strict=True):
@@ -80,10 +80,15 @@ class _Check:
                 return f"verification: without a unit the output differs by {worst:.1e}"
         return ""
 
-    def _run(self, interpreter: fx.Interpreter) -> list[Tensor]:
+    def _inputs(self) -> dict[str, Any]:
+        copies: dict[str, Any] = clone_tensors(self.inputs)
+        return copies
+
+    @staticmethod
+    def _run(interpreter: fx.Interpreter) -> list[Tensor]:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
-            result = interpreter.run(*clone_tensors(self.inputs))
+            result = interpreter.run(enable_io_processing=False)
         return [leaf.double() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
 
 
@@ -106,12 +111,17 @@ def _as_double(value: Any) -> Any:
     return value
 
 
-class _Zeroing(fx.Interpreter):
+class _Zeroing(NamedInterpreter):
     """Run the whole network with some units zeroed at the entrance of all their consumers."""
 
-    def __init__(self, module: fx.GraphModule, graph: ChannelGraph, gone: UnitIds) -> None:
-        super().__init__(module)
-        self.extra_traceback = False
+    def __init__(
+        self,
+        module: fx.GraphModule,
+        inputs: Mapping[str, Any],
+        graph: ChannelGraph,
+        gone: UnitIds,
+    ) -> None:
+        super().__init__(module, inputs)
         self.found = graph
         self.gone = gone
 

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor, fx, nn
+
 from gancompress.errors import TraceError
 from gancompress.gan.resnet import ResNetGenerator
 from gancompress.graph import TracedGenerator, trace
-from torch import Tensor, fx, nn
 
 
 class Call(nn.Module):
@@ -97,7 +98,9 @@ def test_optional_keyword_dict_and_flag_inputs() -> None:
     texts = [str(one) for one in traced.specialisations]
     assert any("argument 'strong' is fixed at True" in text for text in texts)
     assert any("assert x.shape[2] % 4 == 0" in text for text in texts)
-    assert all(one.file.endswith("test_trace.py") and one.line > 0 for one in traced.specialisations)
+    assert all(
+        one.file.endswith("test_trace.py") and one.line > 0 for one in traced.specialisations
+    )
     plain = trace(generator, (picture(1, 3, 8, 8),))
     same(plain, generator, picture(2, 3, 12, 8))
 
@@ -171,9 +174,7 @@ def test_constants_buffers_parameters_and_assignments() -> None:
 def test_shared_layers_tied_weights_and_unused_parameters() -> None:
     conv, other, dead = (nn.Conv2d(4, 4, 1) for _ in range(3))
     other.weight = conv.weight
-    generator = Call(
-        lambda m, x: m.b(m.other(m.a(m.a(x)))), a=conv, b=conv, other=other, dead=dead
-    )
+    generator = Call(lambda m, x: m.b(m.other(m.a(m.a(x)))), a=conv, b=conv, other=other, dead=dead)
     traced = trace(generator, (picture(1, 4, 4, 4),))
     same(traced, generator, picture(2, 4, 4, 4))
     assert traced.unused == ("dead.weight", "dead.bias")
@@ -242,7 +243,9 @@ def test_errors_name_the_root_and_say_a_way_out() -> None:
 
 
 def test_variable_arguments() -> None:
-    generator = Call(lambda m, *xs, **kw: m.conv(torch.cat(xs, 1)) + kw["z"], conv=nn.Conv2d(4, 2, 1))
+    generator = Call(
+        lambda m, *xs, **kw: m.conv(torch.cat(xs, 1)) + kw["z"], conv=nn.Conv2d(4, 2, 1)
+    )
     args = (picture(1, 2, 4, 4), picture(1, 2, 4, 4))
     traced = trace(generator, args, {"z": torch.ones(1)})
     same(traced, generator, *args, z=torch.ones(1))
