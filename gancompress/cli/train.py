@@ -37,7 +37,9 @@ def train(
         chosen, recipe=recipe, config=config, options=option or (), overrides=overrides
     )
     run = RunDirectory(out)
-    with run.open(merged.model_dump(mode="json")), options.observer(host, run) as emit:
+    # Only what makes a teacher: another distillation setting must not refuse its run directory.
+    identity = merged.model_dump(mode="json", include={"family", "options", "train", "seed"})
+    with run.open(identity), options.observer(host, run) as emit:
         teacher = train_teacher(run, chosen, merged, emit=emit)
     options.show(
         {

@@ -101,6 +101,18 @@ def test_another_configuration_is_refused_and_nothing_is_lost(
     assert (tmp_path / "teacher" / "generator.safetensors").read_bytes() == kept
 
 
+def test_a_teachers_run_does_not_depend_on_how_it_will_be_distilled(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "run.toml"
+    words = [*SMALL, "--steps", "1", "--config", str(file), "--out", str(tmp_path / "run")]
+    file.write_text("[distill]\nsteps = 5\n")
+    assert run("--quiet", *words) == 0
+    file.write_text("[distill]\nsteps = 6\n")
+    assert run("--quiet", *words) == 0
+    assert "configuration" not in capsys.readouterr().err
+
+
 def test_traceback_shows_where_a_mistake_was_found() -> None:
     with pytest.raises(Exception, match="no family 'nope'"):
         main(["--traceback", "train", "nope"])

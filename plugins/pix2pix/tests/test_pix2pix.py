@@ -60,6 +60,7 @@ def test_the_demo_recipe_fits_the_options() -> None:
     recipe = Pix2Pix().recipes()["openmoji"]
     assert recipe.demo
     assert Pix2PixOptions.model_validate(recipe.options).generator_width == 32
+    assert recipe.search.macs == "8x"
 
 
 def test_sizes_that_do_not_survive_two_halvings_are_refused() -> None:
