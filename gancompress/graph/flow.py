@@ -78,7 +78,8 @@ def flow(traced: TracedGenerator, rules: Sequence[OpRule]) -> Flow:
             continue
         call = _call(node, module, value, layouts, (channels, parts))
         rule = next((one for one in chosen if _holds_tensor(value) and one.matches(call)), None)
-        layouts[node] = _apply(rule, call)
+        reason = traced.opaque.get(call.path) if call.module is not None else None
+        layouts[node] = _apply(rule, call, f"it is opaque ({reason})" if reason else "")
         if node.op == "call_module" and call.path not in parts:
             unknown[call.path] = call.where
         macs = _macs(rule, node, module, examples)
@@ -146,15 +147,15 @@ def _holds_tensor(value: Any) -> bool:
     return any(isinstance(leaf, TensorSpec) for leaf in tree_leaves(value))
 
 
-def _apply(rule: OpRule | None, call: OpCall) -> Any:
+def _apply(rule: OpRule | None, call: OpCall, reason: str) -> Any:
     """Apply a rule; whatever is unknown, or does not fit its rule, freezes what enters."""
     if not _holds_tensor(call.value):
         # Sizes and types say nothing about the channels' contents; numbers read from them do.
-        if call.target in _READS and call.layouts:
-            call.freeze("it reads values")
+        if call.layouts and (call.target in _READS or call.value is None):
+            call.freeze("it reads or writes single values")
         return call.value
     if rule is None:
-        return call.freeze()
+        return call.freeze(reason)
     try:
         result = rule.apply(call)
     except Exception as error:  # noqa: BLE001 - arguments that a rule does not expect

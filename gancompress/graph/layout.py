@@ -39,10 +39,6 @@ class Layout:
         """The axes along which the ids differ."""
         return tuple(k for k, n in enumerate(self.ids.shape) if n > 1)
 
-    def expanded(self) -> Ids:
-        """Return the ids at the tensor's full shape, without copying."""
-        return np.broadcast_to(self.ids, self.shape)
-
 
 def constant(shape: Sequence[int], value: int = NONE) -> Layout:
     """Return a layout with one id everywhere.
@@ -170,17 +166,6 @@ class Channels:
             one: A channel.
         """
         return int(self._union[one])
-
-    def canonical(self, ids: Ids) -> Ids:
-        """Return the ids with each channel replaced by the one that stands for it.
-
-        Args:
-            ids: Ids of any shape.
-        """
-        unique, places = np.unique(ids, return_inverse=True)
-        roots = [self.root(one) if one >= 0 else one for one in unique.tolist()]
-        result: Ids = np.array(roots, dtype=np.int64)[places.reshape(ids.shape)]
-        return result
 
     def frozen_roots(self) -> dict[int, str]:
         """Return the reason of each set of tied channels that is frozen."""

@@ -17,6 +17,7 @@ from gancompress.graph.values import NamedInterpreter, clone_tensors, copy_modul
 TOLERANCE: Final = 1e-10
 """Largest difference in float64, relative to the largest output where that exceeds 1."""
 
+_PRODUCTS = ("matmul", "bmm", "mm", "mv", "einsum", "attention")
 _CONSUMERS = frozenset({"conv", "conv_transpose", "linear"})
 
 
@@ -68,7 +69,7 @@ class _Check:
         zeroed = self._run(_Zeroing(self.module, self._inputs(), self.graph, gone))
         try:
             narrow = _sliced(self.module, self.graph.members, gone)
-            sliced = self._run(NamedInterpreter(narrow, self._inputs()))
+            sliced = self._run(_Quiet(narrow, self._inputs()))
         except Exception as error:  # noqa: BLE001 - any failure means that it cannot be sliced
             return f"verification: without a unit it fails ({str(error).splitlines()[0]})"
         for left, right in zip(zeroed, sliced, strict=True):
@@ -111,7 +112,26 @@ def _as_double(value: Any) -> Any:
     return value
 
 
-class _Zeroing(NamedInterpreter):
+class _Quiet(NamedInterpreter):
+    """Run a network with its noise replaced by a constant: a narrower one draws other noise."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Run a node; pass dropout on, and level what is drawn."""
+        name = _name_of(n)
+        if n.op != "call_module" and "dropout" in name:
+            return self.fetch_args_kwargs_from_env(n)[0][0]
+        value = super().run_node(n)
+        drawn = name.startswith(("rand", "bernoulli")) or name in {"normal_", "uniform_"}
+        level = drawn and isinstance(value, Tensor) and value.is_floating_point()
+        return torch.full_like(value, 0.5) if level else value
+
+
+def _name_of(node: fx.Node) -> str:
+    target = node.target
+    return target if isinstance(target, str) else str(getattr(target, "__name__", ""))
+
+
+class _Zeroing(_Quiet):
     """Run the whole network with some units zeroed at the entrance of all their consumers."""
 
     def __init__(
@@ -143,8 +163,9 @@ class _Zeroing(NamedInterpreter):
         if node.op == "call_module":
             member = self.found.members.get(str(node.target))
             return member is not None and member.kind in _CONSUMERS and not member.depthwise
-        name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
-        return any(word in name for word in ("matmul", "bmm", "mm", "mv", "einsum", "attention"))
+        return any(
+            word in _name_of(node) for word in ("matmul", "bmm", "mm", "mv", "einsum", "attention")
+        )
 
     def _kept(self, ids: UnitIds, shape: Sequence[int]) -> Tensor:
         """Return 1 where a value stays, at the batch size of the run."""

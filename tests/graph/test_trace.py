@@ -1,5 +1,6 @@
 import copy
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -232,7 +233,7 @@ def test_what_cannot_be_traced_through_is_kept_whole_with_the_reason() -> None:
 
 
 def test_errors_name_the_root_and_say_a_way_out() -> None:
-    with pytest.raises(TraceError, match="cannot trace 'ThroughNumPy'.*NumPy") as caught:
+    with pytest.raises(TraceError, match=r"cannot trace 'ThroughNumPy'.*NumPy") as caught:
         trace(ThroughNumPy(), (picture(1, 3, 4, 4),))
     assert "submodule" in caught.value.hint
     with pytest.raises(TraceError, match="'Conv2d' fails on its own example inputs") as caught:
@@ -291,3 +292,47 @@ def test_shapes_of_a_graph_that_looks_at_its_data() -> None:
     generator = Call(lambda m, x: x[x > 0].sum().reshape(1) * x.mean().item())
     traced = trace(generator, (picture(2, 5),))
     assert traced.shapes["reshape"] == (1,)
+
+
+def test_mappings_are_read_as_python_reads_them() -> None:
+    def forward(m: Any, batch: dict[str, Any]) -> dict[str, Any]:
+        total = sum(batch.values()) + sum(batch[key] for key in batch)
+        total = total + sum(value for _, value in batch.items())
+        if "a" in batch and list(batch.keys()) == ["a", "b"]:
+            total = total + batch.get("c", 1) + batch.get("a")
+        return {"out": total, "count": len(batch)}
+
+    traced = trace(Call(forward), ({"a": torch.ones(1), "b": torch.ones(1)},))
+    assert traced.module({"a": torch.ones(1), "b": torch.ones(1)})["out"].item() == 8
+
+
+def test_conversions_and_types_fall_as_with_real_values() -> None:
+    def forward(m: Any, x: Tensor, scale: float) -> Tensor:
+        assert isinstance(x.shape[0], int)
+        assert not isinstance(scale, int)
+        assert isinstance(scale, float)
+        assert issubclass(bool, int)
+        plain = (3).__class__  # the real type, where ``int`` is a stand-in
+        assert plain == int  # noqa: E721 - the comparison that user code may make
+        assert {int: 1}[plain] == 1
+        assert not hasattr(x, "nothing_like_this")
+        assert int("7") == 7
+        assert x.shape[1] in (2, 3)
+        assert {x: 1}[x] == 1
+        assert operator.index(x.shape[1]) == 3
+        assert math.isclose(np.float64(scale), 2.0)
+        with pytest.raises(AttributeError):
+            _ = x.shape.nothing_like_this
+        return x * np.int64(x.shape[1]).item() * scale
+
+    traced = trace(Call(forward), (torch.ones(1, 3), 2.0))
+    assert traced.module(torch.ones(1, 3), 3.0).tolist() == [[9.0] * 3]
+
+
+def test_slices_of_sizes_and_sparse_values() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        height = x.shape[-2]
+        return x[:, :, : height // 2] + x.to_sparse().coalesce().values().sum()
+
+    traced = trace(Call(forward), (torch.ones(1, 1, 4, 4),))
+    assert traced.module(torch.ones(1, 1, 6, 2)).shape == (1, 1, 3, 2)

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from torch import fx, nn
 from torch.utils._pytree import tree_leaves
 
-from gancompress.graph.layout import NONE, Channels, Ids, Layout, constant
+from gancompress.graph.layout import Channels, Ids, Layout, constant
 from gancompress.graph.source import describe_place
 from gancompress.graph.values import TensorSpec
 
@@ -123,7 +123,8 @@ class OpCall:
         text = f"{self.where}: {reason}" if reason else self.where
         for layout in self.layouts:
             self.channels.freeze(layout.ids, text)
-        fixed = self.channels.fixed(text) if self.layouts else NONE
+        source = text if self.layouts else f"it is tied to a tensor made by {self.where}"
+        fixed = self.channels.fixed(source)
         return outputs_like(self.value, lambda spec: constant(spec.shape, fixed))
 
 

@@ -11,9 +11,10 @@ from gancompress.graph.layout import Channels, Ids, Layout
 from gancompress.graph.rules.base import LayoutTree, OpCall, OpRule, words
 
 _NAMES = words(
-    "add sub subtract mul multiply div divide true_divide floor_divide pow fmod remainder maximum "
-    "minimum where lerp addcmul addcdiv clamp clip clamp_min clamp_max rsub atan2 hypot eq ne lt "
-    "le gt ge logical_and logical_or logical_xor logaddexp copysign masked_fill float_power"
+    "add sub subtract mul multiply div divide true_divide floor_divide pow "
+    "fmod remainder maximum max min minimum where lerp addcmul addcdiv clamp clip clamp_min "
+    "clamp_max rsub atan2 hypot eq ne lt le gt ge logical_and logical_or "
+    "logical_xor logaddexp copysign masked_fill float_power"
 )
 _OPERATORS = words(
     "add sub mul truediv floordiv pow mod iadd isub imul itruediv ipow eq ne lt le gt ge and_ or_ "

@@ -68,9 +68,12 @@ class SpatialRule(OpRule):
     """Pooling, padding and resizing: they work on the axes after the channels."""
 
     functions = frozenset(
-        getattr(F, f"{name}{n}d")
-        for name in ("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "lp_pool")
+        getattr(place, name)
+        for kind in ("max_pool", "avg_pool", "adaptive_avg_pool", "adaptive_max_pool", "lp_pool")
         for n in (1, 2, 3)
+        for name in (f"{kind}{n}d", f"{kind}{n}d_with_indices")
+        for place in (F, torch)
+        if hasattr(place, name)
     ) | {F.interpolate, F.upsample, F.grid_sample, F.instance_norm}
     modules = (*_WINDOWS, nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d)
 
