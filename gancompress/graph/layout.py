@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import networkx as nx
 import numpy as np
@@ -74,7 +74,7 @@ class Channels:
     def __init__(self) -> None:
         self.count = 0
         self.coupled: set[int] = set()
-        self._union = nx.utils.UnionFind()
+        self._union: Any = nx.utils.UnionFind()
         self._reasons: list[str] = ["it is tied to a tensor without channels"]
         self._frozen: dict[int, str] = {}
 

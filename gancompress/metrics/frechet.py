@@ -84,7 +84,7 @@ def _trace_of_root(a: Float64, b: Float64) -> float:
     values, vectors = linalg.eigh(a)
     root = (vectors * np.sqrt(_without_rounding(values))) @ vectors.T
     product = root @ b @ root
-    eigenvalues = linalg.eigvalsh((product + product.T) / 2)
+    eigenvalues = linalg.eigvalsh((product + product.T) / 2).astype(np.float64)
     return float(np.sqrt(_without_rounding(eigenvalues)).sum())
 
 
