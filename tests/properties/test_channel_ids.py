@@ -11,31 +11,31 @@ from torch import Tensor, nn
 from gancompress.graph import analyse, trace
 from gancompress.graph.verify import failing_groups
 
-Step = tuple[str, int, int]
+Step = tuple[str, int]
 
 
 class Random(nn.Module):
-    """A network grown from a list of steps, each working on two of the tensors so far."""
+    """A network grown from a list of steps: each works on the last tensor and an earlier one."""
 
     def __init__(self, steps: list[Step]) -> None:
         super().__init__()
         self.steps = steps
         self.layers = nn.ModuleDict()
-        channels = [3]
-        for k, (kind, first, second) in enumerate(steps):
-            left, right = channels[first % len(channels)], channels[second % len(channels)]
-            layer, count = grow(kind, left, right)
+        self.stem = nn.Conv2d(3, 8, 1)
+        channels = [8]
+        for k, (kind, other) in enumerate(steps):
+            layer, count = grow(kind, channels[-1], channels[other % len(channels)])
             if layer is not None:
                 self.layers[str(k)] = layer
             channels.append(count)
         self.out = nn.Conv2d(channels[-1], 3, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        made = [x]
-        for k, (kind, first, second) in enumerate(self.steps):
-            left, right = made[first % len(made)], made[second % len(made)]
-            made.append(self.step(k, kind, left, right))
-        return self.out(made[-1])
+        made = [self.stem(x)]
+        for k, (kind, other) in enumerate(self.steps):
+            made.append(self.step(k, kind, made[-1], made[other % len(made)]))
+        result: Tensor = self.out(made[-1])
+        return result
 
     def step(self, k: int, kind: str, left: Tensor, right: Tensor) -> Tensor:
         if str(k) in self.layers:
@@ -84,14 +84,12 @@ def grow(kind: str, left: int, right: int) -> tuple[nn.Module | None, int]:
 
 KINDS = (
     *("conv", "wide", "up-down", "depthwise", "grouped", "batch-norm", "group-norm", "shuffle"),
-    *("add", "gate", "cat", "halves", "flip", "mix", "relu"),
+    *("add", "add", "add", "wide", "gate", "cat", "halves", "flip", "mix", "relu"),
 )
-STEPS = st.lists(
-    st.tuples(st.sampled_from(KINDS), st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=9
-)
+STEPS = st.lists(st.tuples(st.sampled_from(KINDS), st.integers(0, 9)), min_size=2, max_size=8)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(STEPS)
 def test_rules_agree_with_the_numbers(steps: list[Step]) -> None:
     torch.manual_seed(0)
@@ -104,7 +102,7 @@ def test_rules_agree_with_the_numbers(steps: list[Step]) -> None:
     assert coverage.total.params == sum(p.numel() for p in traced.module.parameters())
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(STEPS)
 def test_every_unit_belongs_to_one_group_and_layouts_show_searchable_ones(
     steps: list[Step],
