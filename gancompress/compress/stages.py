@@ -1,7 +1,7 @@
 """The stages after the teacher: each finds what an earlier run has finished, and goes on."""
 
-from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -143,7 +143,10 @@ def _train(
     run: RunDirectory, project: Project, stage: str, subnet: SubnetConfig | None, emit: Emit
 ) -> None:
     """Distil, or load what an earlier run of the same stage ended with."""
-    weights: Callable[[str], Any] = lambda name: run.path(f"{name}.safetensors")  # noqa: E731
+
+    def weights(name: str) -> Path:
+        return run.path(f"{name}.safetensors")
+
     if run.stage_done(stage):
         project.supernet.load_state_dict(load_tensors(weights(stage)))
         project.objective.discriminators.load_state_dict(
