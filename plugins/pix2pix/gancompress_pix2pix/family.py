@@ -65,12 +65,20 @@ class Pix2Pix(GanFamily[Pix2PixOptions]):
         return PairedObjective(initialise_normal(discriminator), options.gan_mode)
 
     def recipes(self) -> Mapping[str, Recipe]:
-        """Read the TOML files beside this module."""
-        folder = Path(str(resources.files("gancompress_pix2pix"))) / "recipes"
+        """Read the TOML files beside this module; a teacher's path starts at this package."""
+        package = Path(str(resources.files("gancompress_pix2pix")))
         return {
-            path.stem: parse(Recipe, read_toml(path), source=path.name)
-            for path in sorted(folder.glob("*.toml"))
+            path.stem: _recipe(path, package)
+            for path in sorted((package / "recipes").glob("*.toml"))
         }
+
+
+def _recipe(path: Path, package: Path) -> Recipe:
+    values = read_toml(path)
+    if "teacher" in values:
+        values["teacher"] = str(package / values["teacher"])
+    recipe: Recipe = parse(Recipe, values, source=path.name)
+    return recipe
 
 
 @lru_cache(maxsize=1)

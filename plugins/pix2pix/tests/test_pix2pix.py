@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.torch import load_file
 
 from gancompress.gan import Batch
 from gancompress.testing import FamilyContract
@@ -66,3 +67,37 @@ def test_the_demo_recipe_fits_the_options() -> None:
 def test_sizes_that_do_not_survive_two_halvings_are_refused() -> None:
     with pytest.raises(ValidationError, match="multiple of 4"):
         Pix2PixOptions(size=66)
+
+
+def test_the_demos_teacher_ships_with_its_licence_and_card() -> None:
+    recipe = Pix2Pix().recipes()["openmoji"]
+    assert recipe.demo
+    assert recipe.teacher is not None
+    names = {"generator.safetensors", "discriminators.safetensors", "LICENSE", "card.md"}
+    assert {path.name for path in recipe.teacher.iterdir()} == names
+    assert all(path.stat().st_size <= 8_000_000 for path in recipe.teacher.iterdir())
+
+
+def test_the_demos_teacher_colours_drawings_it_has_not_seen() -> None:
+    family, recipe = Pix2Pix(), Pix2Pix().recipes()["openmoji"]
+    assert recipe.teacher is not None
+    options = Pix2PixOptions.model_validate(recipe.options)
+    generator = family.generator(options).eval()
+    generator.load_state_dict(load_file(recipe.teacher / "generator.safetensors"))
+    data = family.dataset(options, "val")
+    drawings = torch.stack([data[i].inputs[0] for i in range(64)])
+    targets = torch.stack([_target(data[i]) for i in range(64)])
+    with torch.no_grad():
+        pictures = generator(drawings)
+
+    def saturation(x: torch.Tensor) -> float:
+        return float((x.amax(1) - x.amin(1)).mean())
+
+    assert saturation(drawings) < 0.01
+    assert saturation(pictures) > 0.4 * saturation(targets)
+    assert (pictures - targets).abs().mean() < (drawings - targets).abs().mean()
+
+
+def _target(sample: Batch) -> torch.Tensor:
+    assert sample.target is not None
+    return sample.target
