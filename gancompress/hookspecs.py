@@ -7,7 +7,7 @@ should be quick and leave heavy work to the methods of what they return.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, Union
 
 import pluggy
 
@@ -26,7 +26,8 @@ PROJECT: Final = "gancompress"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
 
-Resolved: TypeAlias = "nn.Module | tuple[nn.Module, tuple[Any, ...], dict[str, Any]]"
+# `Union` of forward references, so that a plugin can write `Resolved | None` as a real expression.
+Resolved: TypeAlias = Union["nn.Module", tuple["nn.Module", tuple[Any, ...], dict[str, Any]]]
 """A generator, or a generator with the positional and keyword inputs of an example run."""
 
 

@@ -193,7 +193,9 @@ class _Tracer(fx.Tracer):
             return False
         # A subclass that adds only a constructor computes what torch's layer computes.
         own = [getattr(type(m), name, None) for name in ("forward", "_conv_forward")]
-        return all(getattr(f, "__module__", "").startswith("torch.nn") for f in own if f)
+        # A class that was made by `exec` has functions whose module is None.
+        homes = [getattr(f, "__module__", None) or "" for f in own if f]
+        return all(home.startswith("torch.nn") for home in homes)
 
     def create_arg(self, a: Any) -> Any:
         """Lower an argument; proxies first, since they claim to be what they stand for."""
@@ -285,7 +287,7 @@ def _patched(tracer: _Tracer, root: nn.Module) -> Iterator[None]:
 def _globals(layer: type[nn.Module]) -> dict[str, Any] | None:
     """Return the global names of a user's module; torch's own are left alone."""
     scope: dict[str, Any] | None = getattr(layer.forward, "__globals__", None)
-    return scope if scope and not scope.get("__name__", "").startswith("torch.") else None
+    return scope if scope and not (scope.get("__name__") or "").startswith("torch.") else None
 
 
 def _drop_unused_sizes(graph: fx.Graph) -> None:

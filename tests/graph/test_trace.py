@@ -336,3 +336,19 @@ def test_slices_of_sizes_and_sparse_values() -> None:
 
     traced = trace(Call(forward), (torch.ones(1, 1, 4, 4),))
     assert traced.module(torch.ones(1, 1, 6, 2)).shape == (1, 1, 3, 2)
+
+
+def test_a_class_without_a_module_name_is_traced_through() -> None:
+    space: dict[str, Any] = {"nn": nn, "__name__": None}
+    exec(  # noqa: S102 - this is how a notebook or a plugin file may make a class
+        "class Block(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.conv = nn.Conv2d(3, 8, 1)\n"
+        "    def forward(self, x):\n"
+        "        return self.conv(x).relu()\n",
+        space,
+    )
+    traced = trace(nn.Sequential(space["Block"](), nn.Conv2d(8, 3, 1)), (picture(1, 3, 8, 8),))
+    assert traced.opaque == {}
+    assert "0.conv" in {node.target for node in traced.module.graph.nodes}

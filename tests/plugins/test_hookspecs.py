@@ -4,7 +4,7 @@ import inspect
 import subprocess
 import sys
 
-from gancompress.hookspecs import HookSpecs
+from gancompress.hookspecs import HookSpecs, Resolved
 from gancompress.plugins.checking import HOOKS
 
 
@@ -37,3 +37,11 @@ def test_listing_plugins_loads_no_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_a_plugin_can_name_the_answer_of_resolve_generator_in_an_annotation() -> None:
+    # Evaluated when the function is made, as in a plugin without the future import.
+    def answer(reference: str) -> Resolved | None:
+        return None
+
+    assert answer("net.py:make") is None
