@@ -11,5 +11,11 @@ lint:
 format:
     ruff check --fix . && ruff format .
 
+docs:
+    sphinx-build -W -b html docs docs/_build
+
+demo *ARGS:
+    gancompress demo {{ARGS}}
+
 ci:
     .ci/run

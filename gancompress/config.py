@@ -179,6 +179,8 @@ class RunConfig(Recipe):
         inputs: Example shapes of the user's own generator by name, such as
             ``{"x": (1, 3, 64, 64)}``.
         seed: Seed of everything random.
+        teacher_sha256: Digest of the teacher's weights, which a run fills in: it is how a run
+            directory knows its teacher, wherever that lies.
     """
 
     family: str
@@ -186,6 +188,7 @@ class RunConfig(Recipe):
     generator: str | None = None
     inputs: dict[str, tuple[int, ...]] = Field(default_factory=dict)
     seed: int = 0
+    teacher_sha256: str | None = None
 
     @field_validator("family")
     @classmethod

@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from gancompress import __version__
-from gancompress.cli import compress, inspect, plugins, train
+from gancompress.cli import compress, demo, distill, inspect, plugins, stage, train
 from gancompress.cli.context import Globals
 from gancompress.errors import GancompressError
 
 INTERRUPTED = 130
+# Global flags are understood after the verb too, where people write them.
+_FLAGS = ("--json", "--quiet", "--traceback")
 
 app = typer.Typer(
     name="gancompress",
@@ -20,9 +22,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("train")(train.train)
+# In the order in which the job goes.
+app.command("demo")(demo.demo)
 app.command("compress")(compress.compress)
+app.command("train")(train.train)
 app.command("inspect")(inspect.inspect)
+app.command("distill")(distill.distill)
+app.command("search")(stage.search)
+app.command("finetune")(stage.finetune)
+app.command("export")(stage.export)
+app.command("evaluate")(stage.evaluate)
+app.command("bench")(stage.bench)
 app.command("plugins")(plugins.plugins)
 
 
@@ -48,7 +58,10 @@ def root(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Compress any conditional image generator."""
+    """Compress any conditional image generator.
+
+    --json, --quiet and --traceback may stand after the verb too.
+    """
     del traceback, version
     context.obj = Globals(tuple(plugin or ()), tuple(no_plugin or ()), json, quiet)
 
@@ -62,8 +75,9 @@ def main(arguments: list[str] | None = None) -> None:
         arguments: Words after the command's name; None takes those of the process.
     """
     words = sys.argv[1:] if arguments is None else arguments
+    flags = [word for word in words if word in _FLAGS]
     try:
-        app(words)
+        app([*flags, *(word for word in words if word not in _FLAGS)])
     except GancompressError as error:
         if "--traceback" in words:
             raise

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from gancompress.compress import Job
     from gancompress.events import Emit
     from gancompress.plugins import PluginHost
     from gancompress.store import RunDirectory
@@ -56,3 +57,25 @@ class Globals:
     def show(self, value: dict[str, Any], text: str) -> None:
         """Print a result on stdout: as JSON where that was asked for, else as text."""
         sys.stdout.write((json.dumps(value, indent=2) if self.json else text) + "\n")
+
+    def compress(self, host: "PluginHost", job: "Job") -> None:
+        """Do every stage of a job, and show its table."""
+        from gancompress.compress import exported_file, run_stages
+        from gancompress.report import save_grid
+
+        with job.open() as run, self.observer(host, run) as emit:
+            figures = run_stages(run, lambda: job.project(emit), draw=save_grid, emit=emit)
+        self.show_figures(
+            run,
+            figures,
+            f"exported: {exported_file(run)}",
+            f"pictures: {run.path('samples.png')}",
+        )
+
+    def show_figures(self, run: "RunDirectory", value: dict[str, Any], *more: str) -> None:
+        """Print a value as JSON, or the run's table with more lines below it."""
+        from gancompress.compress import summarise
+        from gancompress.report import ModelFigures, plain_text, summary_table
+
+        figures = {name: ModelFigures(**row) for name, row in summarise(run).items()}
+        self.show(value, "\n".join([plain_text(summary_table(**figures)).rstrip(), *more]))

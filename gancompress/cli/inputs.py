@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gancompress.cli.given import parse_shape
 from gancompress.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def choose_generator(
     """
     if reference is not None:
         resolved = host.resolve_generator(reference)
-        kwargs = {**resolved.kwargs, **dict(parse_input(text) for text in shapes)}
+        kwargs = {**resolved.kwargs, **dict(_zeros(text) for text in shapes)}
         if not resolved.args and not kwargs:
             raise ConfigError(
                 f"'{reference}' gives no example inputs", hint="add --input x=1x3x64x64"
@@ -64,21 +65,8 @@ def choose_generator(
     return Chosen(chosen.generator(values), tuple(x[None] for x in sample.inputs), {})
 
 
-def parse_input(text: str) -> "tuple[str, Tensor]":
-    """Turn ``x=1x3x64x64`` into a name and zeros of that shape.
-
-    Args:
-        text: Name and shape.
-
-    Raises:
-        ConfigError: If it is not of that form.
-    """
+def _zeros(text: str) -> "tuple[str, Tensor]":
     import torch
 
-    name, sign, shape = text.partition("=")
-    sizes = shape.split("x")
-    if not (name and sign and all(size.isdigit() and int(size) > 0 for size in sizes)):
-        raise ConfigError(
-            f"'{text}' is not of the form name=NxCxHxW", hint="for example --input x=1x3x64x64"
-        )
-    return name, torch.zeros(*map(int, sizes))
+    name, shape = parse_shape(text)
+    return name, torch.zeros(shape)

@@ -6,22 +6,17 @@ from typing import Annotated
 
 import typer
 
+from gancompress.cli import options as shared
 from gancompress.cli.context import Globals
 
 
 def inspect(
     context: typer.Context,
-    generator: Annotated[
-        str | None, typer.Option(help="Your own: pkg.mod:factory or file.py:factory.")
-    ] = None,
-    shape: Annotated[
-        list[str] | None, typer.Option("--input", help="An input's name and shape.")
-    ] = None,
+    generator: shared.Generator = None,
+    shape: shared.Inputs = None,
     family: Annotated[str | None, typer.Option(help="A GAN family's generator instead.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="A recipe of the family.")] = None,
-    option: Annotated[
-        list[str] | None, typer.Option("-o", "--option", help="A family option, key=value.")
-    ] = None,
+    recipe: shared.RecipeName = None,
+    option: shared.FamilyOptions = None,
     verify: Annotated[bool, typer.Option("--verify", help="Check every group by numbers.")] = False,
     dot: Annotated[Path | None, typer.Option(help="Write the groups as a DOT file.")] = None,
 ) -> None:

@@ -1,27 +1,46 @@
 """The stages of the pipeline, each one function over a run directory."""
 
-from gancompress.compress.configure import configure
-from gancompress.compress.pipeline import Outcome, compress, outcome_figures
+from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
+from gancompress.compress.configure import configure, scale_steps
+from gancompress.compress.generator import build_generator
+from gancompress.compress.job import Job
+from gancompress.compress.opening import open_run, read_config
+from gancompress.compress.pipeline import Outcome, compress, exported_file, run_stages
 from gancompress.compress.prepare import Project, prepare
-from gancompress.compress.stages import (
-    distill_supernet,
+from gancompress.compress.results import (
+    bench_models,
+    evaluate_models,
     evaluate_pair,
-    finetune_subnet,
-    search_subnet,
+    export_models,
 )
+from gancompress.compress.stages import distill_supernet, finetune_subnet, search_subnet
+from gancompress.compress.summary import summarise, write_summary
 from gancompress.compress.teacher import Teacher, train_teacher
 
 __all__ = [
+    "Job",
     "Outcome",
     "Project",
     "Teacher",
+    "TeacherWeights",
+    "bench_models",
+    "build_generator",
     "compress",
     "configure",
     "distill_supernet",
+    "evaluate_models",
     "evaluate_pair",
+    "export_models",
+    "exported_file",
     "finetune_subnet",
-    "outcome_figures",
+    "keep_teacher",
+    "open_run",
     "prepare",
+    "read_config",
+    "run_stages",
+    "scale_steps",
     "search_subnet",
+    "summarise",
     "train_teacher",
+    "write_summary",
 ]

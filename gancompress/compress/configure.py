@@ -21,7 +21,7 @@ def configure(
 
     Args:
         family: The GAN family.
-        recipe: Name of one of its recipes.
+        recipe: Name of one of its recipes; None takes the one that the file names.
         config: A TOML file with the keys of `RunConfig`.
         options: The family's options as ``key=value``.
         overrides: Nested keys of `RunConfig`, such as ``{"train": {"steps": 10}}``.
@@ -32,22 +32,54 @@ def configure(
     Raises:
         ConfigError: If a recipe, a key or a value is unknown.
     """
+    written = read_toml(config) if config is not None else {}
+    recipe = recipe if recipe is not None else written.get("recipe")
     values: dict[str, Any] = {}
     if recipe is not None:
         values = _recipe(family, recipe).model_dump(mode="json", exclude_unset=True)
-        values["recipe"] = recipe
-    if config is not None:
-        _merge(values, read_toml(config))
+    if written.get("generator") or (overrides or {}).get("generator"):
+        values.pop("teacher", None)  # the recipe's teacher is one of the family's own generator
+    _merge(values, written)
     _merge(values, {"options": dict(_pair(option) for option in options)})
     _merge(values, overrides or {})
-    values["family"] = family.name
+    values |= {"family": family.name, "recipe": recipe}
     chosen = parse(family.options, values["options"], source=f"the options of '{family.name}'")
     values["options"] = chosen.model_dump(mode="json")
     result: RunConfig = parse(RunConfig, values, source=str(config or recipe or "the options"))
     return result
 
 
-def _recipe(family: AnyFamily, name: str) -> Recipe:
+def override(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
+    """Change single settings of a configuration.
+
+    Args:
+        config: The configuration; it is left as it is.
+        changes: Nested keys, such as ``{"search": {"trials": 10}}``.
+
+    Raises:
+        ConfigError: If a key or a value cannot be used.
+    """
+    values = config.model_dump(mode="json")
+    _merge(values, changes)
+    result: RunConfig = parse(RunConfig, values, source="the options")
+    return result
+
+
+def scale_steps(config: RunConfig, steps: int) -> RunConfig:
+    """Set the steps of the distillation, and those of fine-tuning in proportion.
+
+    Args:
+        config: The configuration; it is left as it is.
+        steps: Steps of the distillation.
+
+    Raises:
+        ConfigError: If there is not one step.
+    """
+    finetune = max(1, round(config.finetune.steps * steps / config.distill.steps))
+    return override(config, {"distill": {"steps": steps}, "finetune": {"steps": finetune}})
+
+
+def _recipe(family: AnyFamily, name: Any) -> Recipe:
     recipes = family.recipes()
     if name not in recipes:
         known = ", ".join(sorted(recipes)) or "none"

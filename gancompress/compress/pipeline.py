@@ -1,155 +1,140 @@
 """Every stage after the teacher in one call, resumable at any point."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import nn
 
-from gancompress.compress.prepare import Project, prepare
-from gancompress.compress.stages import (
-    distill_supernet,
-    evaluate_pair,
-    finetune_subnet,
-    search_subnet,
-)
-from gancompress.config import RunConfig
-from gancompress.cost import Cost, Latency, measure_latency_in_turns
-from gancompress.events import Emit, StageFinished, StageStarted, discard
-from gancompress.export import CompressedModel, ExportReport, export
+from gancompress.compress.configure import configure
+from gancompress.compress.job import Job
+from gancompress.compress.prepare import Project
+from gancompress.compress.results import Draw, bench_models, evaluate_models, export_models
+from gancompress.compress.stage import STAGES, skip
+from gancompress.compress.stages import distill_supernet, finetune_subnet, search_subnet
+from gancompress.compress.summary import write_summary
+from gancompress.cost import Budget
+from gancompress.events import Emit, discard
+from gancompress.export import CompressedModel
 from gancompress.gan import AnyFamily
-from gancompress.graph import OpRule
-from gancompress.metrics import Evaluation
+from gancompress.plugins import PluginHost
 from gancompress.store import RunDirectory
 
-SHOWN = 8
 
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outcome:
     """What the whole job gives.
 
     Args:
-        evaluation: Scores on held-out pictures.
-        teacher: The teacher's cost.
-        compressed: The compressed generator's cost.
-        latency: Of ``teacher`` and ``compressed`` in PyTorch eager, measured in turns.
-        bytes: Sizes of both exported files.
-        exported: The compressed generator's export.
-        pictures: Held-out samples by column: input, target, teacher, compressed.
+        run: The run directory.
+        model: The compressed generator.
+        figures: ``{"teacher": {…}, "compressed": {…}, "baseline": {…}}``.
+        exported: The compressed generator's exported file.
     """
 
-    evaluation: Evaluation
-    teacher: Cost
-    compressed: Cost
-    latency: dict[str, Latency]
-    bytes: dict[str, int]
-    exported: ExportReport
-    pictures: dict[str, Tensor]
+    run: RunDirectory
+    model: CompressedModel
+    figures: Mapping[str, Mapping[str, Any]]
+    exported: Path
 
 
 def compress(
-    run: RunDirectory,
-    family: AnyFamily,
-    config: RunConfig,
-    teacher: Path,
+    generator: nn.Module | None = None,
     *,
-    rules: Sequence[OpRule] = (),
+    family: str | AnyFamily,
+    options: Mapping[str, Any] | None = None,
+    budget: Budget | None = None,
+    recipe: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+    teacher: Path | str | None = None,
+    out: Path | str = "runs/compress",
+    host: PluginHost | None = None,
+    draw: Draw | None = None,
     emit: Emit = discard,
 ) -> Outcome:
     """Make a trained generator small: decompose, distil, search, fine-tune, export, evaluate.
 
+    The same call again goes on where it was; a finished run is only read.
+
     Args:
-        run: An open run directory; finished stages are not repeated.
-        family: The GAN family.
-        config: The configuration.
-        teacher: Folder with the teacher's ``generator.safetensors`` and
-            ``discriminators.safetensors``.
-        rules: Operator rules of plugins.
+        generator: Your own trained generator, which draws what the family's data show; None takes
+            the family's with the weights of `teacher`.
+        family: A GAN family or its name: it brings data, losses and critics.
+        options: The family's options.
+        budget: The most that the compressed generator may cost; None takes the recipe's.
+        recipe: One of the family's recipes to begin with.
+        settings: Nested keys of `RunConfig`, such as ``{"distill": {"steps": 500}}``.
+        teacher: Weights as `TeacherWeights.read` finds them; None takes those that the generator
+            holds, and critics from scratch.
+        out: The run directory.
+        host: The plugins; None finds those that are installed.
+        draw: Writes the grid of held-out samples.
         emit: Receives events.
 
     Returns:
-        The figures and sample pictures; ``model/`` and ``export/`` in the run directory hold the
-        compressed generator.
+        The compressed generator and its figures; everything else is in the run directory.
 
     Raises:
-        CheckpointError: If the teacher cannot be loaded.
-        BudgetError: If no subnet meets the budget.
-        ExportError: If the exported file computes something else.
+        GancompressError: What the stages raise: see `gancompress.errors`.
     """
-    project = prepare(family, config, teacher, rules)
-    distill_supernet(run, project, emit=emit)
-    best = search_subnet(run, project, emit=emit).best
-    net = finetune_subnet(run, project, best.config, emit=emit)
-    emit(StageStarted("export"))
-    card: dict[str, Any] = {"family": config.family, "recipe": config.recipe or ""}
-    model = CompressedModel(net, best.config, best.cost, card)
-    model.save(run.path("model"))
-    samples = project.batches("test", size=SHOWN, most=SHOWN)[0]
-    settings = config.export
-    reports = {
-        name: export(
-            module,
-            run.path(f"export/{name}.{settings.target}"),
-            settings.target,
-            tolerance=settings.tolerance,
-            inputs=samples.inputs,
-        )
-        for name, module in (("teacher", project.teacher.module), ("compressed", net))
-    }
-    emit(StageFinished("export", 0.0))
-    evaluation, teacher_cost, compressed_cost = evaluate_pair(project, net)
-    return Outcome(
-        evaluation,
-        teacher_cost,
-        compressed_cost,
-        _latency(project, net),
-        {name: report.path.stat().st_size for name, report in reports.items()},
-        reports["compressed"],
-        _pictures(project, net, samples),
-    )
+    host = host or PluginHost.discover()
+    chosen = host.family(family) if isinstance(family, str) else family
+    given: dict[str, Any] = {**(settings or {}), "options": dict(options or {})}
+    if budget is not None:
+        limits = {"macs": budget.macs, "params": budget.params}
+        given["search"] = {**given.get("search", {}), **limits}
+    if generator is not None:
+        # A record of what it was; as a reference it serves where the class needs no arguments.
+        given["generator"] = f"{type(generator).__module__}:{type(generator).__qualname__}"
+    config = configure(chosen, recipe=recipe, overrides=given)
+    place = None if teacher is None else Path(teacher)
+    job = Job.begin(Path(out), chosen, config, host, teacher=place, generator=generator)
+    with job.open() as run:
+        figures = run_stages(run, lambda: job.project(emit), draw=draw, emit=emit)
+    return Outcome(run, CompressedModel.load(run.path("model")), figures, exported_file(run))
 
 
-@torch.no_grad()
-def _pictures(project: Project, net: Any, samples: Any) -> dict[str, Tensor]:
-    pictures = {
-        "input": samples.inputs[0],
-        "target": samples.target,
-        "teacher": project.teacher.module.eval()(*samples.inputs),
-        "compressed": net(*samples.inputs),
-    }
-    return {name: value for name, value in pictures.items() if value is not None}
-
-
-@torch.no_grad()
-def _latency(project: Project, net: Any) -> dict[str, Latency]:
-    inputs = project.teacher.example_inputs
-    module = project.teacher.module.eval()
-    return measure_latency_in_turns(
-        {"teacher": lambda: module(*inputs), "compressed": lambda: net(*inputs)}
-    )
-
-
-def outcome_figures(outcome: Outcome) -> dict[str, dict[str, Any]]:
-    """Return the summary as JSON values: ``{"teacher": {…}, "compressed": {…}}``.
+def run_stages(
+    run: RunDirectory,
+    project: Callable[[], Project],
+    *,
+    draw: Draw | None = None,
+    emit: Emit = discard,
+) -> dict[str, dict[str, Any]]:
+    """Do every stage that is not done.
 
     Args:
-        outcome: What `compress` gave.
+        run: An open run directory.
+        project: Makes what they work on; not called where all are done.
+        draw: Writes the grid of held-out samples.
+        emit: Receives events.
+
+    Returns:
+        The figures, which are written to ``summary.json`` too.
+
+    Raises:
+        GancompressError: What the stages raise.
     """
-    evaluation = outcome.evaluation
-    scores = {"teacher": evaluation.teacher, "compressed": evaluation}
-    costs = {"teacher": outcome.teacher, "compressed": outcome.compressed}
-    likeness = evaluation.psnr_to_teacher
-    return {
-        name: {
-            **{k: asdict(costs[name])[k] for k in ("params", "macs", "macs_published")},
-            "file_bytes": outcome.bytes[name],
-            **{k: getattr(scores[name], k, None) for k in ("frechet", "kid", "l1_to_target")},
-            "psnr_to_teacher": likeness if name == "compressed" else None,
-            "latency_ms": outcome.latency[name].p50,
-            "recovery": evaluation.recovery if name == "compressed" else 1.0,
-        }
-        for name in costs
-    }
+    if not all(run.stage_done(stage) for stage in STAGES):
+        made = project()
+        distill_supernet(run, made, emit=emit)
+        search_subnet(run, made, emit=emit)
+        finetune_subnet(run, made, emit=emit)
+        export_models(run, made, emit=emit)
+        evaluate_models(run, made, draw=draw, emit=emit)
+        bench_models(run, made, emit=emit)
+    else:
+        for stage in STAGES:
+            skip(run, stage, emit)
+    return write_summary(run)
+
+
+def exported_file(run: RunDirectory) -> Path:
+    """Return where the compressed generator was exported to.
+
+    Args:
+        run: A run directory in which ``export`` is done.
+    """
+    path: str = run.summary("export")["files"]["compressed"]["path"]
+    return run.path(path)

@@ -1,20 +1,39 @@
 """From a teacher's weights to a supernet that still computes what the teacher computes."""
 
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gancompress.compress.checkpoint import TeacherWeights, find_mismatch, load_into
+from gancompress.compress.generator import build_generator, check_fit
 from gancompress.config import RunConfig
 from gancompress.elastic import SearchSpace, Supernet
-from gancompress.errors import CheckpointError
+from gancompress.events import (
+    Emit,
+    Notice,
+    StageFinished,
+    StageProgress,
+    StageStarted,
+    discard,
+)
+from gancompress.export import ExportTarget
 from gancompress.gan import AnyFamily, Batch, Objective, collate
 from gancompress.graph import OpRule, TracedGenerator, trace
-from gancompress.passes import Decompose, FoldReparametrisation, SortChannels, run_passes
-from gancompress.store import load_weights
+from gancompress.passes import (
+    Decompose,
+    FoldReparametrisation,
+    GraphPass,
+    SortChannels,
+    run_passes,
+)
+
+STAGE = "prepare"
+SPLITS = ("train", "val", "test")
 
 
 @dataclass(frozen=True)
@@ -28,6 +47,8 @@ class Project:
         teacher: The traced teacher, in eval mode.
         supernet: Decomposed, sorted and elastic, with the teacher's weights.
         objective: Discriminators and losses; the discriminators start from the teacher's.
+        data: The data by split.
+        targets: Export targets of plugins.
     """
 
     config: RunConfig
@@ -36,6 +57,8 @@ class Project:
     teacher: TracedGenerator
     supernet: Supernet
     objective: Objective
+    data: Mapping[str, Any] = field(default_factory=dict)
+    targets: tuple[ExportTarget, ...] = ()
 
     def batches(self, split: str, size: int = 32, most: int | None = None) -> list[Batch]:
         """Return the pictures of a split in order.
@@ -45,7 +68,7 @@ class Project:
             size: Pictures a batch.
             most: Pictures at most; None takes all.
         """
-        data: Any = self.family.dataset(self.options, split)
+        data = self.data[split]
         count = len(data) if most is None else min(most, len(data))
         # Training pictures are augmented at random: the same ones every time.
         with torch.random.fork_rng(devices=[]):
@@ -55,63 +78,113 @@ class Project:
                 for start in range(0, count, size)
             ]
 
+    def samples(self, split: str, most: int) -> Batch:
+        """Return pictures that are spread evenly over a split.
+
+        Args:
+            split: ``val`` or ``test``.
+            most: Pictures at most.
+        """
+        data = self.data[split]
+        count = min(most, len(data))
+        return collate([data[i * len(data) // count] for i in range(count)])
+
     def baseline(self, batch: Batch) -> Tensor:
         """Return the picture that costs nothing."""
         return self.family.baseline(self.options, batch)
 
 
 def prepare(
-    family: AnyFamily, config: RunConfig, teacher: Path, rules: Sequence[OpRule] = ()
+    family: AnyFamily,
+    config: RunConfig,
+    teacher: Path | TeacherWeights,
+    rules: Sequence[OpRule] = (),
+    *,
+    passes: Sequence[GraphPass] = (),
+    targets: Sequence[ExportTarget] = (),
+    generator: nn.Module | None = None,
+    emit: Emit = discard,
 ) -> Project:
-    """Load the teacher and make the supernet.
+    """Open the data, load the teacher and make the supernet.
 
     Args:
         family: The GAN family.
         config: The configuration.
-        teacher: Folder with ``generator.safetensors`` and ``discriminators.safetensors``.
+        teacher: The teacher's weights, or where `TeacherWeights.read` finds them.
         rules: Operator rules of plugins.
+        passes: Graph passes that come before decomposition and sorting; by default the one that
+            folds reparametrised weights.
+        targets: Export targets of plugins.
+        generator: The user's own generator, whose weights are replaced by the teacher's; None
+            builds the family's.
+        emit: Receives events.
 
     Returns:
         What the later stages work on.
 
     Raises:
         CheckpointError: If weights are missing, damaged or of another architecture.
+        ConfigError: If the generator does not fit the data.
+        DataError: If the data cannot be read.
     """
+    weights = teacher if isinstance(teacher, TeacherWeights) else TeacherWeights.read(teacher)
+    steps = _Steps(emit, len(SPLITS) + 2)
     options = family.options.model_validate(config.options)
+    data: dict[str, Any] = {}
+    for split in SPLITS:
+        data[split] = family.dataset(options, split)
+        steps.advance()
+    net = build_generator(family, config) if generator is None else generator
+    _load_generator(net, weights, family, options)
     torch.manual_seed(config.seed)
-    generator = family.generator(options)
     objective = family.objective(options)
-    load_into(generator, teacher / "generator.safetensors")
-    load_into(objective.discriminators, teacher / "discriminators.safetensors")
-    data: Any = family.dataset(options, "train")
-    traced = trace(generator.eval(), tuple(x[None] for x in data[0].inputs))
+    _load_discriminators(objective, weights, emit)
+    sample: Batch = data["train"][0]
+    check_fit(net, sample, config)
+    traced = trace(net.eval(), tuple(x[None] for x in sample.inputs))
+    steps.advance()
     decompose = Decompose(config.decompose.layers, norm_between=config.decompose.norm_between)
-    student = run_passes(traced, [FoldReparametrisation(), decompose, SortChannels()])
+    student = run_passes(
+        traced, [*(passes or (FoldReparametrisation(),)), decompose, SortChannels(rules)]
+    )
     space = SearchSpace.multiples_of(
         config.space.divisor, smallest=config.space.smallest, largest=config.space.largest
     )
-    return Project(config, family, options, traced, Supernet(student, space, rules), objective)
+    supernet = Supernet(student, space, rules)
+    steps.finish()
+    return Project(config, family, options, traced, supernet, objective, data, tuple(targets))
 
 
-def load_into(module: nn.Module, path: Path) -> None:
-    """Load weights strictly, at the module's own precision.
+def _load_generator(
+    net: nn.Module, weights: TeacherWeights, family: AnyFamily, options: Any
+) -> None:
+    state = weights.generator
+    if find_mismatch(net, state):
+        # A family may know the layout of somebody else's checkpoint of its own generator.
+        state = family.import_checkpoint(options, Path(weights.source), state) or state
+    load_into(net, state, weights.source)
 
-    Args:
-        module: Changed in place.
-        path: A ``.safetensors`` or PyTorch file.
 
-    Raises:
-        CheckpointError: If the file cannot be read, or is of another architecture.
-    """
-    state: Mapping[str, Tensor] = load_weights(path)
-    own = module.state_dict()
-    lacking, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    unlike = [k for k in sorted(own.keys() & state.keys()) if own[k].shape != state[k].shape]
-    for names, what in ((lacking, "lacks"), (unknown, "has the unknown"), (unlike, "differs in")):
-        if names:
-            raise CheckpointError(
-                f"'{path}' is of another architecture: it {what} '{names[0]}'"
-                + (f" and {len(names) - 1} more" if len(names) > 1 else ""),
-                hint="give the options that it was trained with",
-            )
-    module.load_state_dict(state)
+def _load_discriminators(objective: Objective, weights: TeacherWeights, emit: Emit) -> None:
+    if weights.discriminators is not None:
+        source = f"{weights.source}, its discriminators"
+        load_into(objective.discriminators, weights.discriminators, source)
+    elif any(True for _ in objective.discriminators.parameters()):
+        emit(Notice(STAGE, f"'{weights.source}' has no discriminators: they start from scratch"))
+
+
+class _Steps:
+    """Reports the steps of a preparation."""
+
+    def __init__(self, emit: Emit, total: int) -> None:
+        self._emit, self._done = emit, 0
+        self._began = time.monotonic()
+        emit(StageStarted(STAGE, total))
+
+    def advance(self) -> None:
+        self._done += 1
+        self._emit(StageProgress(STAGE, self._done))
+
+    def finish(self) -> None:
+        self.advance()
+        self._emit(StageFinished(STAGE, time.monotonic() - self._began))

@@ -1,33 +1,55 @@
-"""The stages after the teacher: each finds what an earlier run has finished, and goes on."""
+"""Distil, search, fine-tune: each finds what an earlier run has finished, and goes on."""
 
+import json
+from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import fx, nn
 
+from gancompress.compress.opening import has_begun
 from gancompress.compress.prepare import Project
+from gancompress.compress.stage import Stopwatch, require, skip
+from gancompress.compress.trials import load_trials, save_trials, trial_values
 from gancompress.cost import Budget, Cost, measure_cost
-from gancompress.distill import distill
+from gancompress.distill import FitResult, distill
 from gancompress.elastic import SubnetConfig, calibrate_batch_norm
-from gancompress.events import Emit, StageFinished, discard
-from gancompress.metrics import Evaluation, Lite0Features, ReferenceStatistics, evaluate
+from gancompress.errors import CheckpointError, RunError
+from gancompress.events import Emit, discard
+from gancompress.export import CompressedModel
+from gancompress.metrics import Lite0Features, ReferenceStatistics, evaluate
 from gancompress.search import SearchResult, search
-from gancompress.store import RunDirectory, load_tensors, save_tensors
+from gancompress.search.candidates import Candidates
+from gancompress.store import RunDirectory, load_tensors, read_json, save_tensors, write_json
 
 CALIBRATION_PICTURES = 128
+_PARTS = ("distill", "distill-discriminators")
 
 
 def distill_supernet(run: RunDirectory, project: Project, *, emit: Emit = discard) -> None:
     """Train the once-for-all supernet in place.
 
     Args:
-        run: An open run directory; ``supernet.safetensors`` is written.
+        run: An open run directory; ``distill.safetensors`` and
+            ``distill-discriminators.safetensors`` are written.
         project: What is trained.
         emit: Receives events.
+
+    Raises:
+        BudgetError: If not even the smallest subnet would meet the budget of the search.
+        TrainingError: If a loss is not finite.
     """
-    _train(run, project, "distill", None, emit)
+    if skip(run, "distill", emit):
+        _load(run, project)
+        return
+    # Minutes of training are not to end in a search that cannot succeed.
+    _candidates(project).check_budget()
+    watch = Stopwatch(run, "distill")
+    result = _train(run, project, "distill", None, emit)
+    modules: tuple[nn.Module, ...] = (project.supernet, project.objective.discriminators)
+    for name, module in zip(_PARTS, modules, strict=True):
+        save_tensors(run.path(f"{name}.safetensors"), module.state_dict())
+    watch.finish({"steps": result.steps, "metrics": dict(result.metrics)})
 
 
 def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) -> SearchResult:
@@ -37,22 +59,134 @@ def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) 
 
     Args:
         run: An open run directory; ``search.sqlite3`` and ``trials.json`` are written.
-        project: The trained supernet.
+        project: Its supernet gets the distilled weights.
         emit: Receives events.
 
     Returns:
-        Every trial; the best one's widths are in the stage's summary.
+        Every trial; of a search that is done, as it was written down.
 
     Raises:
+        RunError: If there is no distilled supernet.
         BudgetError: If no subnet meets the budget.
     """
-    settings = project.config.search
-    inputs = project.teacher.example_inputs
-    budget = Budget(settings.macs, settings.params).resolve(
-        measure_cost(project.teacher.module, inputs)
+    if skip(run, "search", emit):
+        return load_trials(run.path("trials.json"))
+    require(run, "search", "distill")
+    _load(run, project)
+    settings, inputs = project.config.search, project.teacher.example_inputs
+    watch = Stopwatch(run, "search")
+    found = search(
+        project.supernet,
+        budget=_budget(project),
+        score=_score(project),
+        cost=lambda net: measure_cost(net, inputs),
+        trials=settings.trials,
+        sampler=settings.sampler,
+        seed=project.config.seed,
+        storage=run.path("search.sqlite3"),
+        emit=emit,
     )
+    save_trials(run.path("trials.json"), found)
+    watch.finish({"best": trial_values(found.best), "trials": len(found.trials)})
+    return found
+
+
+def finetune_subnet(
+    run: RunDirectory,
+    project: Project,
+    subnet: SubnetConfig | None = None,
+    *,
+    emit: Emit = discard,
+) -> fx.GraphModule:
+    """Train one subnet alone and take it out of the supernet.
+
+    Args:
+        run: An open run directory; ``model/`` is written, a `CompressedModel`.
+        project: Its supernet gets the distilled weights.
+        subnet: Its widths; None takes the best of the search.
+        emit: Receives events.
+
+    Returns:
+        A net of plain layers, in eval mode, batch-norm statistics calibrated.
+
+    Raises:
+        RunError: If there is no distilled supernet, no search to take the best of, or the stage
+            has begun with another subnet.
+        SubnetError: If the widths are not in the space.
+        TrainingError: If a loss is not finite.
+    """
+    if run.stage_done("finetune"):
+        if subnet is not None:
+            _settle_subnet(run, subnet)
+        skip(run, "finetune", emit)
+        return compressed_net(run)
+    require(run, "finetune", "distill", *(["search"] if subnet is None else []))
+    chosen = load_trials(run.path("trials.json")).best.config if subnet is None else subnet
+    project.supernet.activate(chosen)  # widths that do not fit are refused here
+    _settle_subnet(run, chosen)
+    _load(run, project)
+    watch = Stopwatch(run, "finetune")
+    result = _train(run, project, "finetune", chosen, emit)
+    card = {"family": project.config.family, "recipe": project.config.recipe or ""}
+    model = CompressedModel.from_supernet(project.supernet, chosen, card=card)
+    calibrate_batch_norm(
+        model.module, [b.inputs for b in project.batches("train", most=CALIBRATION_PICTURES)]
+    )
+    model.save(run.path("model"))
+    summary = {
+        "steps": result.steps,
+        "metrics": dict(result.metrics),
+        "widths": dict(chosen.widths),
+        "costs": {"teacher": asdict(teacher_cost(project)), "compressed": asdict(model.cost)},
+    }
+    watch.finish(summary)
+    return compressed_net(run)
+
+
+def compressed_net(run: RunDirectory) -> fx.GraphModule:
+    """Read the compressed generator of a run.
+
+    Args:
+        run: A run directory in which ``finetune`` is done.
+
+    Returns:
+        The net, in eval mode.
+
+    Raises:
+        CheckpointError: If ``model/`` is missing or damaged.
+    """
+    net = CompressedModel.load(run.path("model")).module
+    if not isinstance(net, fx.GraphModule):  # pragma: no cover - what load builds
+        raise CheckpointError(f"'{run.path('model')}' holds no graph")
+    return net
+
+
+def teacher_cost(project: Project) -> Cost:
+    """Measure what the teacher costs on one picture.
+
+    Args:
+        project: Gives the teacher.
+    """
+    return measure_cost(project.teacher.module, project.teacher.example_inputs)
+
+
+def _budget(project: Project) -> Budget:
+    settings = project.config.search
+    return Budget(settings.macs, settings.params).resolve(teacher_cost(project))
+
+
+def _candidates(project: Project) -> Candidates:
+    supernet, inputs = project.supernet, project.teacher.example_inputs
+    return Candidates(
+        supernet.space.choices,
+        _budget(project),
+        lambda config: measure_cost(supernet.materialise(config), inputs),
+    )
+
+
+def _score(project: Project) -> Callable[[nn.Module], float]:
     features = Lite0Features()
-    batches = project.batches("val", most=settings.pictures)
+    batches = project.batches("val", most=project.config.search.pictures)
     reference = ReferenceStatistics.gather(
         batches, teacher=None, features=features, baseline=project.baseline
     )
@@ -69,109 +203,48 @@ def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) 
             reference=reference,
         ).frechet
 
-    found = search(
-        project.supernet,
-        budget=budget,
-        score=score,
-        cost=lambda net: measure_cost(net, inputs),
-        trials=settings.trials,
-        sampler=settings.sampler,
-        seed=project.config.seed,
-        storage=run.path("search.sqlite3"),
-        emit=emit,
-    )
-    run.finish_stage("search", {"best": _trial(found.best), "trials": len(found.trials)})
-    return found
+    return score
 
 
-def _trial(trial: Any) -> dict[str, Any]:
-    return {
-        "number": trial.number,
-        "widths": dict(trial.config.widths),
-        "cost": asdict(trial.cost),
-        "score": trial.score,
-    }
+def _load(run: RunDirectory, project: Project) -> None:
+    """Put what distillation ended with into the project, in the mode of one that was just made.
 
-
-def finetune_subnet(
-    run: RunDirectory, project: Project, subnet: SubnetConfig, *, emit: Emit = discard
-) -> fx.GraphModule:
-    """Train one subnet alone and take it out of the supernet.
-
-    Args:
-        run: An open run directory; ``finetune.safetensors`` is written.
-        project: The trained supernet.
-        subnet: Its widths.
-        emit: Receives events.
-
-    Returns:
-        A net of plain layers, in eval mode, batch-norm statistics calibrated.
+    A supernet that this process has trained is in train mode, and its batch norms would count
+    the batch on which fine-tuning matches its adapters.
     """
-    _train(run, project, "finetune", subnet, emit)
-    net = project.supernet.materialise(subnet).eval()
-    calibration = [b.inputs for b in project.batches("train", most=CALIBRATION_PICTURES)]
-    calibrate_batch_norm(net, calibration)
-    return net
-
-
-def evaluate_pair(project: Project, compressed: nn.Module) -> tuple[Evaluation, Cost, Cost]:
-    """Measure teacher and compressed generator on held-out pictures.
-
-    Args:
-        project: Gives teacher and data.
-        compressed: The compressed generator.
-
-    Returns:
-        The evaluation, which holds the teacher's scores too, and the costs of both.
-    """
-    inputs = project.teacher.example_inputs
-    evaluation = evaluate(
-        compressed,
-        project.batches("test"),
-        teacher=project.teacher.module,
-        features=Lite0Features(),
-        baseline=project.baseline,
+    project.supernet.eval()
+    project.supernet.load_state_dict(load_tensors(run.path(f"{_PARTS[0]}.safetensors")))
+    project.objective.discriminators.load_state_dict(
+        load_tensors(run.path(f"{_PARTS[1]}.safetensors"))
     )
-    return (
-        evaluation,
-        measure_cost(project.teacher.module, inputs),
-        measure_cost(compressed, inputs),
-    )
+
+
+def _settle_subnet(run: RunDirectory, subnet: SubnetConfig) -> None:
+    """Write down which subnet is fine-tuned, and refuse another once that has begun."""
+    place = run.path("subnet.json")
+    now = json.loads(subnet.to_json())
+    if place.is_file() and has_begun(run, "finetune") and read_json(place) != now:
+        raise RunError(
+            f"'finetune' of '{run.root}' has begun with other widths",
+            hint=f"leave --subnet out, or compare with '{place}'",
+        )
+    write_json(place, now)
 
 
 def _train(
     run: RunDirectory, project: Project, stage: str, subnet: SubnetConfig | None, emit: Emit
-) -> None:
-    """Distil, or load what an earlier run of the same stage ended with."""
-
-    def weights(name: str) -> Path:
-        return run.path(f"{name}.safetensors")
-
-    if run.stage_done(stage):
-        project.supernet.load_state_dict(load_tensors(weights(stage)))
-        project.objective.discriminators.load_state_dict(
-            load_tensors(weights(f"{stage}-discriminators"))
-        )
-        emit(StageFinished(stage, 0.0, skipped=True))
-        return
-    config = project.config.distill if stage == "distill" else project.config.finetune
-    torch.manual_seed(project.config.seed)  # the adapters' first weights
-    result = distill(
+) -> FitResult:
+    config = project.config
+    torch.manual_seed(config.seed)  # the adapters' first weights
+    return distill(
         project.supernet,
         teacher=project.teacher,
-        data=project.family.dataset(project.options, "train"),
+        data=project.data["train"],
         objective=project.objective,
-        config=config,
+        config=config.distill if stage == "distill" else config.finetune,
         subnet=subnet,
         folder=run.path(f"checkpoints/{stage}"),
-        seed=project.config.seed,
+        seed=config.seed,
         stage=stage,
         emit=emit,
     )
-    for name, module in (
-        (stage, project.supernet),
-        (f"{stage}-discriminators", project.objective.discriminators),
-    ):
-        state = {k: v.detach().contiguous() for k, v in module.state_dict().items()}
-        save_tensors(weights(name), state, {})
-    run.finish_stage(stage, {"steps": result.steps, "metrics": dict(result.metrics)})

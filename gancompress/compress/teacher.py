@@ -6,9 +6,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from gancompress.compress.generator import check_fit
+from gancompress.compress.stage import Stopwatch, skip
 from gancompress.config import RunConfig
 from gancompress.distill import TeacherTask, fit
-from gancompress.events import Emit, StageFinished, discard
+from gancompress.events import Emit, discard
 from gancompress.gan import AnyFamily
 from gancompress.store import RunDirectory, save_tensors
 
@@ -39,7 +41,12 @@ class Teacher:
 
 
 def train_teacher(
-    run: RunDirectory, family: AnyFamily, config: RunConfig, *, emit: Emit = discard
+    run: RunDirectory,
+    family: AnyFamily,
+    config: RunConfig,
+    *,
+    generator: nn.Module | None = None,
+    emit: Emit = discard,
 ) -> Teacher:
     """Train a teacher, or go on with one that was interrupted.
 
@@ -47,24 +54,30 @@ def train_teacher(
         run: An open run directory.
         family: The GAN family.
         config: The configuration; `config.train` and `config.options` are used.
+        generator: The user's own generator, with fresh weights; None builds the family's.
         emit: Receives events.
 
     Returns:
         Where the weights lie, float32.
 
     Raises:
+        ConfigError: If the generator does not fit the data.
         DataError: If the data cannot be read.
         TrainingError: If a loss is not finite.
     """
     teacher = Teacher(run.path("teacher"))
-    if run.stage_done(STAGE):
-        emit(StageFinished(STAGE, 0.0, skipped=True))
+    if skip(run, STAGE, emit):
         return teacher
+    watch = Stopwatch(run, STAGE)
     options = family.options.model_validate(config.options)
     data = family.dataset(options, "train")
     torch.manual_seed(config.seed)
     objective = family.objective(options)
-    task = TeacherTask(family.generator(options), objective, config.train.lambda_recon)
+    # The family's generator draws its weights after the objective's, as it always has: a run that
+    # began with an earlier release goes on with the same numbers.
+    net = family.generator(options) if generator is None else generator
+    check_fit(net, data[0], config)
+    task = TeacherTask(net, objective, config.train.lambda_recon)
     result = fit(
         task,
         data,
@@ -76,7 +89,7 @@ def train_teacher(
     )
     _write(result.generator, teacher.generator, config)
     _write(objective.discriminators, teacher.discriminators, config)
-    run.finish_stage(STAGE, {"steps": result.steps, "metrics": dict(result.metrics)})
+    watch.finish({"steps": result.steps, "metrics": dict(result.metrics)})
     return teacher
 
 

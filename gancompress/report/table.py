@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rich import box
 from rich.console import Console, RenderableType
 from rich.table import Table
 
 from gancompress.report.units import MISSING, count, figure, percent, size
+
+_BASELINE: Final = "baseline: the untouched input, or what the family puts in its place"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,9 @@ class ModelFigures:
         l1_to_target: Mean absolute difference from the targets, in the units of [-1, 1].
         psnr_to_teacher: Likeness to the teacher's pictures in dB.
         latency_ms: Median latency in milliseconds.
-        recovery: Share of the teacher's gain that is kept; 1 for the teacher itself.
+        recovery: Share of the teacher's gain in Fréchet distance that is kept; 1 for the teacher
+            itself.
+        recovery_kid: The same in kernel distance.
     """
 
     params: int | None = None
@@ -39,6 +43,7 @@ class ModelFigures:
     psnr_to_teacher: float | None = None
     latency_ms: float | None = None
     recovery: float | None = None
+    recovery_kid: float | None = None
 
 
 class _Row(NamedTuple):
@@ -51,42 +56,56 @@ class _Row(NamedTuple):
 
 
 def _decimals(digits: int) -> Callable[[float | None], str]:
-    return lambda value: figure(value, digits)
+    # Five digits before the point need none behind it, and would not fit the column.
+    return lambda value: figure(value, digits if value is None or abs(value) < 10_000 else 0)
 
 
 def _rows() -> tuple[_Row, ...]:
     return (
         _Row("parameters", lambda f: f.params, count, "fewer", "more"),
         _Row("MACs, true", lambda f: f.macs, count, "fewer", "more"),
-        _Row("MACs, published convention", lambda f: f.macs_published, count, "fewer", "more"),
+        _Row("MACs, published", lambda f: f.macs_published, count, "fewer", "more"),
         _Row("file size", lambda f: f.file_bytes, size, "smaller", "larger"),
         _Row("Fréchet (frechet-lite0)", lambda f: f.frechet, _decimals(2), "lower", "higher"),
         _Row("KID (kid-lite0)", lambda f: f.kid, _decimals(4), "lower", "higher"),
         _Row("L1 to target", lambda f: f.l1_to_target, _decimals(4), "lower", "higher"),
         _Row("PSNR to teacher, dB", lambda f: f.psnr_to_teacher, _decimals(2)),
         _Row("latency, ms (median)", lambda f: f.latency_ms, _decimals(2), "faster", "slower"),
-        _Row("recovery", lambda f: f.recovery, percent),
+        _Row("recovery (Fréchet)", lambda f: f.recovery, percent),
+        _Row("recovery (KID)", lambda f: f.recovery_kid, percent),
     )
 
 
-def summary_table(teacher: ModelFigures, compressed: ModelFigures) -> Table:
+def summary_table(
+    teacher: ModelFigures, compressed: ModelFigures, baseline: ModelFigures | None = None
+) -> Table:
     """Lay the teacher's figures beside the compressed generator's.
 
     Args:
         teacher: Of the full generator.
         compressed: Of the compressed one, measured the same way.
+        baseline: Of the picture that costs nothing, from which recovery is counted; None leaves
+            its column out.
 
     Returns:
         A table of at most 80 columns that says in words which way each ratio goes.
     """
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    table = Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        caption=None if baseline is None else _BASELINE,
+        caption_justify="left",
+    )
     table.add_column("", no_wrap=True)
-    table.add_column("teacher", justify="right", no_wrap=True)
-    table.add_column("compressed", justify="right", no_wrap=True)
-    table.add_column("ratio", justify="right", no_wrap=True)
+    for name in ("teacher", "compressed", "ratio", *([] if baseline is None else ["baseline"])):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in _rows():
         before, after = row.value(teacher), row.value(compressed)
-        table.add_row(row.label, row.render(before), row.render(after), _ratio(row, before, after))
+        cells = [row.render(before), row.render(after), _ratio(row, before, after)]
+        if baseline is not None:
+            cells.append(row.render(row.value(baseline)))
+        table.add_row(row.label, *cells)
     return table
 
 

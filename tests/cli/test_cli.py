@@ -168,29 +168,55 @@ def test_inspect_takes_a_users_own_generator(
     assert "no generator is named" in capsys.readouterr().err
 
 
-def test_compress_does_the_whole_job(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    loop = "steps = 2\nbatch_size = 2\n"
-    file = tmp_path / "run.toml"
-    file.write_text(
-        "[options]\nsize = 32\ngenerator_width = 16\nblocks = 1\ndiscriminator_width = 4\n"
-        f"[train]\n{loop}[distill]\n{loop}[finetune]\n{loop}"
-        "[search]\nmacs = '4x'\ntrials = 2\npictures = 8\n"
-    )
-    base = ["pix2pix", "--config", str(file)]
-    assert run("--quiet", "train", *base, "--out", str(tmp_path / "teacher")) == 0
-    capsys.readouterr()
-    words = ["compress", *base, "--teacher", str(tmp_path / "teacher" / "teacher")]
-    out = ["--out", str(tmp_path / "run")]
-    assert run("--quiet", "--json", *words, *out) == 0
-    figures = json.loads(capsys.readouterr().out)
-    assert 4 * figures["compressed"]["macs"] <= figures["teacher"]["macs"]
-    assert figures["compressed"].keys() >= {
-        *("params", "macs", "macs_published", "file_bytes", "frechet", "kid"),
-        *("psnr_to_teacher", "latency_ms", "recovery"),
-    }
-    for name in ("summary.json", "samples.png", "model/model.json", "export/compressed.onnx"):
-        assert (tmp_path / "run" / name).is_file(), name
-    assert run(*words, *out) == 0  # everything is done already
-    assert "distill: already done" in capsys.readouterr().err
-    assert run(*words[:-1], str(tmp_path / "nowhere"), "--out", str(tmp_path / "other")) == 2
-    assert "nowhere" in capsys.readouterr().err
+BARE = """
+from gancompress import hookimpl
+from gancompress.gan import FamilyOptions, GanFamily
+
+class Bare(GanFamily):
+    name = "bare"
+    options = FamilyOptions
+    def generator(self, options): ...
+    def dataset(self, options, split): ...
+    def objective(self, options): ...
+
+@hookimpl
+def gancompress_families():
+    return [Bare()]
+"""
+
+
+def test_the_family_is_named_once_and_has_what_is_asked_of_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    plugin = tmp_path / "bare_gan.py"
+    plugin.write_text(BARE)
+    toml = tmp_path / "run.toml"
+    toml.write_text('recipe = "no-such"\nfamily = "pix2pix"\n')
+    for words, sentence, hint in (
+        (("train",), "no GAN family is named", "known families: pix2pix"),
+        (("train", "pix2pix", "--family", "bare"), "both 'pix2pix' and 'bare'", "name one"),
+        (("train", "--config", str(toml)), "no recipe 'no-such'", "openmoji"),
+        (("--plugin", str(plugin), "train", "bare", "--data", "x"), "no option 'data'", "options"),
+        (("distill", "pix2pix"), "no teacher is named", "gancompress train pix2pix"),
+    ):
+        assert run(*words) == 2
+        shown = capsys.readouterr().err
+        assert sentence in shown
+        assert hint in shown
+
+
+def test_global_flags_may_stand_after_the_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("plugins", "--json") == 0
+    assert "plugins" in json.loads(capsys.readouterr().out)
+    with pytest.raises(Exception, match="no family 'nope'"):
+        main(["train", "nope", "--traceback"])
+
+
+def test_every_verb_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--help") == 0
+    listed = capsys.readouterr().out
+    verbs = "train inspect distill search finetune export evaluate bench compress demo plugins"
+    for verb in verbs.split():
+        assert verb in listed
+        assert run(verb, "--help") == 0
+        assert f"Example: gancompress {verb}" in capsys.readouterr().out

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -5,17 +6,23 @@ import torch
 
 from gancompress.compress import (
     Project,
+    bench_models,
     distill_supernet,
+    evaluate_models,
     evaluate_pair,
+    export_models,
+    exported_file,
     finetune_subnet,
     prepare,
+    run_stages,
     search_subnet,
+    summarise,
     train_teacher,
 )
 from gancompress.config import RunConfig
 from gancompress.elastic import SubnetConfig
-from gancompress.errors import BudgetError, CheckpointError
-from gancompress.events import RunEvent, StageFinished
+from gancompress.errors import BudgetError, CheckpointError, RunError
+from gancompress.events import RunEvent, StageFinished, StageProgress, StageStarted
 from gancompress.gan import ResNetGenerator
 from gancompress.store import RunDirectory, save_tensors
 from gancompress_pix2pix.family import Pix2Pix
@@ -41,7 +48,7 @@ def test_the_whole_job_and_a_second_run_that_finds_all_done(
     events: list[RunEvent] = []
     again = whole(tmp_path, config, events)
     skipped = {e.stage for e in events if isinstance(e, StageFinished) and e.skipped}
-    assert skipped == {"distill", "finetune"}
+    assert skipped == {"distill", "search", "finetune"}
     state = again.state_dict()
     assert all(torch.equal(value, state[key]) for key, value in first.state_dict().items())
 
@@ -67,12 +74,15 @@ def test_without_decomposing_the_widest_student_is_the_teacher(
     assert torch.allclose(goal, output, atol=1e-5)
 
 
-def test_an_impossible_budget_is_refused_at_once(tmp_path: Path, config: RunConfig) -> None:
+def test_an_impossible_budget_is_refused_before_the_first_step(
+    tmp_path: Path, config: RunConfig
+) -> None:
     search = config.search.model_copy(update={"macs": 1000})
     tight = config.model_copy(update={"search": search})
     run = RunDirectory(tmp_path)
     with pytest.raises(BudgetError, match="smallest"):
-        search_subnet(run, project_of(run, tight))
+        distill_supernet(run, project_of(run, tight))
+    assert not run.path("checkpoints/distill").exists()
 
 
 def test_a_checkpoint_of_another_architecture_names_the_first_key(
@@ -93,6 +103,9 @@ def test_a_checkpoint_of_another_architecture_names_the_first_key(
 def test_finetuning_moves_only_the_chosen_subnet(tmp_path: Path, config: RunConfig) -> None:
     run = RunDirectory(tmp_path)
     project = project_of(run, config)
+    with pytest.raises(RunError, match="'finetune' goes on from 'distill'"):
+        finetune_subnet(run, project)
+    distill_supernet(run, project)
     smallest = project.supernet.space.smallest()
     before = {k: v.clone() for k, v in project.supernet.state_dict().items()}
     finetune_subnet(run, project, SubnetConfig(dict(smallest.widths)))
@@ -101,3 +114,30 @@ def test_finetuning_moves_only_the_chosen_subnet(tmp_path: Path, config: RunConf
     width = smallest.widths["model.1"]
     assert not torch.equal(weight[:width], before["model.1.weight"][:width])
     assert torch.equal(weight[width:], before["model.1.weight"][width:])
+
+
+def test_results_follow_finetuning_and_stay(tmp_path: Path, config: RunConfig) -> None:
+    events: list[RunEvent] = []
+    run = RunDirectory(tmp_path)
+    with run.open(config.model_dump(mode="json")):
+        project = project_of(run, config)
+        for stage in (export_models, evaluate_models, bench_models):
+            with pytest.raises(RunError, match="goes on from 'finetune'"):
+                stage(run, project)
+        assert summarise(run)["teacher"]["macs"] is None
+        figures = run_stages(run, lambda: project, emit=events.append)
+        assert figures == json.loads(run.path("summary.json").read_text())
+        assert not run.path("samples.png").exists()  # nobody was there to draw
+        for stage in (export_models, evaluate_models, bench_models):
+            assert stage(run, project) == run.summary(stage.__name__.partition("_")[0])
+        again = bench_models(run, project, again=True)
+        assert again["runs"] > 0
+        assert run_stages(run, pytest.fail) == summarise(run)
+    assert figures["compressed"]["psnr_to_teacher"] is not None
+    assert figures["teacher"]["psnr_to_teacher"] is None
+    assert exported_file(run).is_file()
+    begun = [e.stage for e in events if isinstance(e, StageStarted)]
+    assert begun == ["distill", "search", "finetune", "export", "evaluate", "bench"]
+    ticks = [e.step for e in events if isinstance(e, StageProgress) and e.stage == "evaluate"]
+    assert ticks == [1, 2]
+    assert not project.teacher.module._forward_hooks

@@ -15,6 +15,7 @@ TEACHER = ModelFigures(
     psnr_to_teacher=math.inf,
     latency_ms=812.0,
     recovery=1.0,
+    recovery_kid=1.0,
 )
 COMPRESSED = ModelFigures(
     params=342_000,
@@ -27,6 +28,7 @@ COMPRESSED = ModelFigures(
     psnr_to_teacher=24.318,
     latency_ms=1000.0,
     recovery=0.875,
+    recovery_kid=None,
 )
 
 
@@ -46,7 +48,8 @@ def test_every_row_is_there_and_fits() -> None:
         "L1",
         "PSNR to teacher",
         "latency, ms",
-        "recovery",
+        "recovery (Fréchet)",
+        "recovery (KID)",
     )
     positions = [text.index(label) for label in labels]
     assert positions == sorted(positions)
@@ -65,7 +68,8 @@ def test_every_row_is_there_and_fits() -> None:
         ("L1", ["0.1744", "0.1744", "equal"]),
         ("PSNR", ["∞", "24.32", "–"]),
         ("latency", ["812.00", "1,000.00", "1.23x", "slower"]),
-        ("recovery", ["100.0", "%", "87.5", "%", "–"]),
+        ("recovery (Fréchet)", ["100.0", "%", "87.5", "%", "–"]),
+        ("recovery (KID)", ["100.0", "%", "–", "–"]),
     ],
 )
 def test_rows_say_which_way_the_ratio_goes(label: str, cells: list[str]) -> None:
@@ -77,3 +81,15 @@ def test_what_was_not_measured_is_a_dash() -> None:
     text = plain_text(summary_table(ModelFigures(), ModelFigures(params=8)))
     assert row(text, "parameters")[-3:] == ["–", "8", "–"]
     assert row(text, "file size")[-3:] == ["–", "–", "–"]
+
+
+def test_the_baseline_is_a_column_with_a_caption() -> None:
+    baseline = ModelFigures(frechet=231.5, kid=146524.08, l1_to_target=0.25)
+    text = plain_text(summary_table(TEACHER, COMPRESSED, baseline), width=80)
+    assert row(text, "Fréchet")[-4:] == ["64.95", "1.06x", "higher", "231.50"]
+    assert row(text, "KID")[-1] == "146,524"  # too large for decimals
+    assert row(text, "parameters")[-1] == "–"
+    assert "baseline: the untouched input" in text
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    assert "baseline" not in plain_text(summary_table(TEACHER, COMPRESSED))

@@ -1,0 +1,50 @@
+"""``gancompress distill``."""
+
+from pathlib import Path
+
+import typer
+
+from gancompress.cli import options as shared
+from gancompress.cli.context import Globals
+from gancompress.cli.given import Given
+
+
+def distill(
+    context: typer.Context,
+    family: shared.FamilyName = None,
+    family_flag: shared.FamilyFlag = None,
+    teacher: shared.TeacherPath = None,
+    recipe: shared.RecipeName = None,
+    config: shared.ConfigFile = None,
+    option: shared.FamilyOptions = None,
+    generator: shared.Generator = None,
+    shape: shared.Inputs = None,
+    data: shared.Data = None,
+    steps: shared.Steps = None,
+    seed: shared.Seed = None,
+    out: shared.Out = Path("runs/compress"),
+) -> None:
+    """Make a supernet of a teacher, and train all its subnets at once.
+
+    Example: gancompress distill pix2pix --recipe openmoji --teacher runs/teacher
+    """
+    options: Globals = context.obj
+    from gancompress.compress import Job, distill_supernet
+
+    host = options.host()
+    given = Given(
+        (family, family_flag),
+        recipe,
+        config,
+        option or (),
+        seed,
+        generator,
+        shape or (),
+        data,
+        {"distill": {"steps": steps}},
+    )
+    chosen, merged = given.settle(host)
+    job = Job.begin(out, chosen, merged, host, teacher=teacher)
+    with job.open() as run, options.observer(host, run) as emit:
+        distill_supernet(run, job.project(emit), emit=emit)
+    options.show(run.summary("distill"), f"supernet: {run.path('distill.safetensors')}")

@@ -1,0 +1,138 @@
+"""What a user gave to begin a run, and the configuration that it makes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gancompress.errors import ConfigError
+
+if TYPE_CHECKING:
+    from gancompress.config import RunConfig
+    from gancompress.gan import AnyFamily
+    from gancompress.plugins import PluginHost
+
+
+@dataclass(frozen=True)
+class Given:
+    """Options of a verb that begins a run; None where one was left out.
+
+    Args:
+        family: Names of the family: the argument's and the option's.
+        recipe: A recipe.
+        config: A TOML file.
+        options: The family's options as ``key=value``.
+        seed: Seed of everything random.
+        generator: Reference of the user's own generator.
+        inputs: Its inputs as ``name=NxCxHxW``.
+        data: Folder of the data.
+        settings: Further settings by section and key; those that are None are left out.
+    """
+
+    family: tuple[str | None, ...] = ()
+    recipe: str | None = None
+    config: Path | None = None
+    options: Sequence[str] = ()
+    seed: int | None = None
+    generator: str | None = None
+    inputs: Sequence[str] = ()
+    data: str | None = None
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def settle(self, host: "PluginHost") -> "tuple[AnyFamily, RunConfig]":
+        """Find the family and merge everything into one configuration.
+
+        Args:
+            host: The plugins.
+
+        Raises:
+            ConfigError: If no family is named, or a value cannot be used.
+            PluginError: If there is no such family.
+        """
+        from gancompress.compress import configure
+
+        family = host.family(self._family_name(host))
+        changes: dict[str, Any] = chosen(**self.settings)
+        if self.seed is not None:
+            changes["seed"] = self.seed
+        if self.generator is not None:
+            changes["generator"] = _anywhere(self.generator)
+        if self.inputs:
+            changes["inputs"] = dict(parse_shape(text) for text in self.inputs)
+        if self.data is not None:
+            if "data" not in family.options.model_fields:
+                raise ConfigError(
+                    f"family '{family.name}' has no option 'data'",
+                    hint=f"its options: {', '.join(family.options.model_fields)}",
+                )
+            folder = Path(self.data)
+            # Later verbs may be called from another folder.
+            changes["options"] = {"data": str(folder.resolve() if folder.is_dir() else folder)}
+        config = configure(
+            family,
+            recipe=self.recipe,
+            config=self.config,
+            options=self.options,
+            overrides=changes,
+        )
+        if config.inputs and config.generator is None:
+            raise ConfigError(
+                "--input describes a generator that is not named", hint="add --generator REFERENCE"
+            )
+        return family, config
+
+    def _family_name(self, host: "PluginHost") -> str:
+        from gancompress.config import read_toml
+
+        named = [name for name in self.family if name is not None]
+        if len(set(named)) > 1:
+            raise ConfigError(
+                f"both '{named[0]}' and '{named[1]}' are named as the family", hint="name one"
+            )
+        if named:
+            return named[0]
+        written = read_toml(self.config).get("family") if self.config is not None else None
+        if isinstance(written, str):
+            return written
+        known = ", ".join(host.families()) or "none"
+        raise ConfigError("no GAN family is named", hint=f"known families: {known}")
+
+
+def chosen(**sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out settings that were not given, and sections in which none was.
+
+    Args:
+        sections: Settings by section.
+    """
+    kept = {
+        section: {key: value for key, value in values.items() if value is not None}
+        for section, values in sections.items()
+    }
+    return {section: values for section, values in kept.items() if values}
+
+
+def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """Turn ``x=1x3x64x64`` into a name and a shape.
+
+    Args:
+        text: Name and shape.
+
+    Raises:
+        ConfigError: If it is not of that form.
+    """
+    name, sign, shape = text.partition("=")
+    sizes = shape.split("x")
+    if not (name and sign and all(size.isdigit() and int(size) > 0 for size in sizes)):
+        raise ConfigError(
+            f"'{text}' is not of the form name=NxCxHxW", hint="for example --input x=1x3x64x64"
+        )
+    return name, tuple(map(int, sizes))
+
+
+def _anywhere(reference: str) -> str:
+    """Make the file of a reference absolute: later verbs may be called from another folder."""
+    place, sign, attribute = reference.rpartition(":")
+    path = Path(place)
+    if not sign or path.suffix != ".py" or not path.is_file():
+        return reference
+    return f"{path.resolve()}:{attribute}"

