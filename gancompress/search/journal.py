@@ -2,6 +2,7 @@
 
 import json
 import random
+import sqlite3
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from gancompress.cost import Cost
 from gancompress.elastic import SubnetConfig
-from gancompress.errors import RunError
+from gancompress.errors import RunError, StorageError
 from gancompress.search.evolution import Positions
 from gancompress.search.result import Trial
 
@@ -118,15 +119,20 @@ class Journal:
 
         Raises:
             RunError: If the file is no record, or was begun with another plan.
+            StorageError: If it cannot be written, then or later; what was told stays.
         """
         backend, close = _backend(storage)
         try:
-            with quiet():
-                study = optuna.create_study(
-                    storage=backend, study_name=_STUDY, direction="minimize", load_if_exists=True
-                )
-            _check_plan(study, plan, storage)
-            yield cls(study, sizes)
+            with _storage_errors(storage):
+                with quiet():
+                    study = optuna.create_study(
+                        storage=backend,
+                        study_name=_STUDY,
+                        direction="minimize",
+                        load_if_exists=True,
+                    )
+                _check_plan(study, plan, storage)
+                yield cls(study, sizes)
         finally:
             close()
 
@@ -198,6 +204,8 @@ def _backend(storage: Path | None) -> tuple[optuna.storages.BaseStorage, Any]:
                 engine_kwargs={"connect_args": {"timeout": 60}},
             )
     except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        if isinstance(_innermost(error), sqlite3.OperationalError):
+            raise _cannot_write(storage, error) from error
         raise RunError(
             f"'{storage}' is no record of a search: {str(error).splitlines()[0]}",
             hint="move the file away, or give another one",
@@ -208,6 +216,26 @@ def _backend(storage: Path | None) -> tuple[optuna.storages.BaseStorage, Any]:
         backend.engine.dispose()
 
     return backend, close
+
+
+@contextmanager
+def _storage_errors(storage: Path | None) -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise _cannot_write(storage, error) from error
+
+
+def _cannot_write(storage: Path | None, error: Exception) -> StorageError:
+    return StorageError(
+        f"'{storage}' cannot be written: {_innermost(error)}",
+        hint="make room and start the same command again: scored subnets are kept",
+    )
+
+
+def _innermost(error: BaseException) -> BaseException:
+    # Optuna wraps SQLAlchemy's error, which wraps SQLite's: the last one says what happened.
+    return error if error.__cause__ is None else _innermost(error.__cause__)
 
 
 def _check_plan(study: optuna.Study, plan: Mapping[str, Any], storage: Path | None) -> None:

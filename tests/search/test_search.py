@@ -5,6 +5,7 @@ import math
 import multiprocessing
 import os
 import random
+import resource
 import sqlite3
 import warnings
 from collections.abc import Callable, Mapping
@@ -20,7 +21,7 @@ from torch import nn
 
 from gancompress.cost import Budget, Cost, measure_cost
 from gancompress.elastic import SearchSpace, SubnetConfig, Supernet
-from gancompress.errors import BudgetError, ConfigError, RunError
+from gancompress.errors import BudgetError, ConfigError, RunError, StorageError
 from gancompress.events import Notice, RunEvent, StageFinished, StageProgress, StageStarted
 from gancompress.gan import ResNetGenerator
 from gancompress.graph import trace
@@ -189,14 +190,17 @@ def test_another_space_is_refused(tmp_path: Path) -> None:
         Chain({**CHOICES, "layer.0": (8, 16)}).search(storage=path, trials=2)
 
 
-@pytest.mark.parametrize("content", [b"no database at all" * 100, None])
-def test_a_file_that_is_no_record_is_refused(content: bytes | None, tmp_path: Path) -> None:
+def test_a_file_that_is_no_record_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "search.sqlite"
-    if content is None:
-        path.mkdir()
-    else:
-        path.write_bytes(content)
+    path.write_bytes(b"no database at all" * 100)
     with pytest.raises(RunError, match="is no record of a search"):
+        Chain().search(storage=path)
+
+
+def test_a_folder_in_the_place_of_the_record_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "search.sqlite"
+    path.mkdir()
+    with pytest.raises(StorageError, match="cannot be written: unable to open database file"):
         Chain().search(storage=path)
 
 
@@ -368,3 +372,36 @@ def test_a_real_supernet_is_searched() -> None:
     assert len(found.trials) == 4
     assert all(3 * trial.cost.macs <= teacher.macs for trial in found.trials)
     assert supernet.config == supernet.space.largest()
+
+
+def test_a_disk_that_fills_up_is_one_sentence_and_the_search_goes_on(tmp_path: Path) -> None:
+    storage = tmp_path / "search.sqlite3"
+    whole = Chain().search(trials=8)
+    chain = Chain()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def score(net: nn.Module) -> float:
+        if len(chain.scored) == 4:
+            # From here on no file may grow: SQLite meets what it meets on a full disk.
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+        return chain.score(net)
+
+    try:
+        with pytest.raises(StorageError, match=r"'.*search\.sqlite3' cannot be written") as caught:
+            chain.search(trials=8, storage=storage, score=score)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "start the same command again" in caught.value.hint
+    again = Chain()
+    assert again.search(trials=8, storage=storage).trials == whole.trials
+    assert len(again.scored) < 8
+
+
+def test_a_disk_that_is_full_from_the_beginning_is_one_sentence(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
+    try:
+        with pytest.raises(StorageError, match="cannot be written"):
+            Chain().search(trials=2, storage=tmp_path / "search.sqlite3")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
