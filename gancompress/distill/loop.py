@@ -108,10 +108,9 @@ class _Loop:
 
     def run(self) -> FitResult:
         started = time.perf_counter()
-        step = self._resume()
+        step, metrics = self._resume()
         self.emit(StageStarted(self.stage, self.config.steps, step))
         sums: dict[str, float] = {}
-        metrics: dict[str, float] = {}
         count = 0
         self.task.trained.train()
         self.discriminators.train()
@@ -125,7 +124,7 @@ class _Loop:
                 self.emit(StageProgress(self.stage, step, metrics))
                 sums, count = {}, 0
             if step % self.config.checkpoint_every == 0 or last:
-                self._save(step)
+                self._save(step, metrics)
         self.emit(StageFinished(self.stage, time.perf_counter() - started))
         kept = self.task.generator if self.average is None else self.average.module
         return FitResult(kept.eval(), step, metrics)
@@ -212,18 +211,19 @@ class _Loop:
         }
         return modules if self.average is None else modules | {"average": self.average}
 
-    def _save(self, step: int) -> None:
+    def _save(self, step: int, metrics: Mapping[str, float]) -> None:
         if self.folder is not None and self.accelerator.is_main_process:
-            save_checkpoint(self.folder, step, snapshot(self._modules(), self.optimisers), {})
+            tensors = snapshot(self._modules(), self.optimisers)
+            save_checkpoint(self.folder, step, tensors, {"metrics": dict(metrics)})
 
-    def _resume(self) -> int:
+    def _resume(self) -> tuple[int, dict[str, float]]:
         checkpoint = None if self.folder is None else load_latest_checkpoint(self.folder)
         if checkpoint is None:
-            return 0
+            return 0, {}
         for sentence in checkpoint.skipped:
             self.emit(Notice(self.stage, sentence))
         restore(checkpoint.tensors, self._modules(), self.optimisers)
-        return checkpoint.step
+        return checkpoint.step, dict(checkpoint.state.get("metrics", {}))
 
 
 def _total(losses: Mapping[str, Tensor]) -> Tensor:

@@ -1,5 +1,6 @@
 """Tensors in safetensors files, and other people's weights without running their code."""
 
+import pickletools
 import re
 import zipfile
 from collections.abc import Mapping
@@ -155,9 +156,24 @@ def _explain(path: Path, error: Exception) -> CheckpointError:
             f"'{path}' would execute code when it is loaded: it names '{forbidden[1]}'",
             hint=_SAVE_AS_STATE_DICT,
         )
+    if _calls_code(path):
+        return CheckpointError(
+            f"'{path}' is a pickle that would execute code when it is loaded",
+            hint=_SAVE_AS_STATE_DICT,
+        )
     return CheckpointError(
         f"'{path}' is truncated or holds no weights", hint="copy or download it again"
     )
+
+
+def _calls_code(path: Path) -> bool:
+    """Say whether a bare pickle, which `torch.save` did not write, looks anything up by name."""
+    try:
+        # Only reads the opcodes: nothing is looked up, nothing is called.
+        opcodes = {opcode.name for opcode, _, _ in pickletools.genops(path.read_bytes())}
+    except Exception:  # noqa: BLE001 - damaged bytes make the reader raise anything
+        return False
+    return not opcodes.isdisjoint({"GLOBAL", "STACK_GLOBAL", "INST"})
 
 
 def _state_dict(path: Path, loaded: Any) -> dict[str, Tensor]:

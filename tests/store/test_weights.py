@@ -127,10 +127,17 @@ def test_a_plain_pickle_is_not_run(tmp_path: Path) -> None:
     loot = tmp_path / "loot"
     (tmp_path / "evil.pkl").write_bytes(pickle.dumps(Burglar(loot)))
 
-    with pytest.raises(CheckpointError):
+    with pytest.raises(CheckpointError, match="is a pickle that would execute code"):
         load_weights(tmp_path / "evil.pkl")
 
     assert not loot.exists()
+
+
+def test_a_plain_pickle_without_code_holds_no_weights(tmp_path: Path) -> None:
+    (tmp_path / "plain.pkl").write_bytes(pickle.dumps(["no", "weights"]))
+
+    with pytest.raises(CheckpointError, match="holds no"):
+        load_weights(tmp_path / "plain.pkl")
 
 
 def test_a_whole_pickled_module_is_refused(tmp_path: Path) -> None:
