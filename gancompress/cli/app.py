@@ -84,6 +84,8 @@ def main(arguments: list[str] | None = None) -> None:
         hint = f"\nhint: {error.hint}" if error.hint else ""
         sys.stderr.write(f"error: {error.message}{hint}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted: the same command goes on from the last checkpoint\n")
-        sys.exit(INTERRUPTED)
+    except SystemExit as leaving:
+        # typer turns the interrupt of the keyboard into an exit, and says nothing.
+        if leaving.code == INTERRUPTED:
+            sys.stderr.write("interrupted: the same command goes on from the last checkpoint\n")
+        raise

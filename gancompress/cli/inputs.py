@@ -1,6 +1,7 @@
 """Which generator a verb works on: the user's own, or a family's."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gancompress.cli.given import parse_shape
@@ -29,6 +30,7 @@ def choose_generator(
     family: str | None,
     recipe: str | None,
     options: list[str],
+    run: Path | None = None,
 ) -> Chosen:
     """Build the generator that the options name.
 
@@ -39,10 +41,21 @@ def choose_generator(
         family: A GAN family, whose generator is taken where no reference is given.
         recipe: A recipe of the family.
         options: The family's options as ``key=value``.
+        run: A run directory, whose configuration names the generator where nothing else does.
 
     Raises:
         ConfigError: If neither is given, or inputs are missing.
+        RunError: If it is no run directory.
     """
+    from gancompress.compress import configure, read_config
+
+    if run is not None and reference is None and family is None:
+        from gancompress.store import RunDirectory
+
+        known = read_config(RunDirectory(run))
+        shapes = [f"{name}={'x'.join(map(str, size))}" for name, size in known.inputs.items()]
+        reference, family = known.generator, known.family
+        options = [f"{key}={value}" for key, value in known.options.items() if value is not None]
     if reference is not None:
         resolved = host.resolve_generator(reference)
         kwargs = {**resolved.kwargs, **dict(_zeros(text) for text in shapes)}
@@ -54,10 +67,8 @@ def choose_generator(
     if family is None:
         raise ConfigError(
             "no generator is named",
-            hint="give --generator file.py:factory, or --family NAME",
+            hint="give a run directory, --generator file.py:factory, or --family NAME",
         )
-    from gancompress.compress import configure
-
     chosen = host.family(family)
     config = configure(chosen, recipe=recipe, options=options)
     values = chosen.options.model_validate(config.options)

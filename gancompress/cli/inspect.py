@@ -12,6 +12,9 @@ from gancompress.cli.context import Globals
 
 def inspect(
     context: typer.Context,
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="A run directory, for its generator.")
+    ] = None,
     generator: shared.Generator = None,
     shape: shared.Inputs = None,
     family: Annotated[str | None, typer.Option(help="A GAN family's generator instead.")] = None,
@@ -23,6 +26,8 @@ def inspect(
     """Show which channels can shrink, which are frozen and why, and what the generator costs.
 
     Example: gancompress inspect --generator my_net.py:make --input x=1x3x64x64
+
+    Example: gancompress inspect runs/small
     """
     options: Globals = context.obj
     from gancompress.cli.inputs import choose_generator
@@ -39,6 +44,7 @@ def inspect(
         family=family,
         recipe=recipe,
         options=option or [],
+        run=run,
     )
     traced = trace(chosen.generator, chosen.args, chosen.kwargs)
     graph = analyse(traced, rules=host.op_rules(), verify=verify)

@@ -90,8 +90,8 @@ class _Loop:
         self.folder, self.seed, self.stage, self.emit = folder, seed, stage, emit
         self.accelerator = Accelerator()
         device = self.accelerator.device
-        task.trained.to(device)
-        self.discriminators = task.objective.discriminators.to(device)
+        task.to(device)
+        self.discriminators = task.objective.discriminators
         optimiser = config.optimiser
         self.optimisers: dict[str, Optimizer] = {
             "generator": Adam(task.trained.parameters(), optimiser.lr, optimiser.betas)
@@ -127,7 +127,10 @@ class _Loop:
                 self._save(step, metrics)
         self.emit(StageFinished(self.stage, time.perf_counter() - started))
         kept = self.task.generator if self.average is None else self.average.module
-        return FitResult(kept.eval(), step, metrics)
+        # The stages that follow work on the CPU, whichever device has trained.
+        cpu = torch.device("cpu")
+        self.task.to(cpu)
+        return FitResult(kept.to(cpu).eval(), step, metrics)
 
     def _step(self, step: int) -> dict[str, float]:
         torch.manual_seed(step_seed(self.seed, step))

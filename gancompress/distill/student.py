@@ -53,6 +53,11 @@ class StudentTask(TrainingTask):
         )
         self.tap = supernet.tap(self.points)
 
+    def to(self, device: torch.device) -> None:
+        """Move student, discriminators and teacher."""
+        super().to(device)
+        self.teacher.to(device)
+
     def match_adapters(self, batch: Batch) -> None:
         """Start every adapter from the least-squares map at full width, on one batch."""
         before = self.supernet.config

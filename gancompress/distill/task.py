@@ -3,6 +3,7 @@
 import random
 from abc import ABC, abstractmethod
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -26,6 +27,15 @@ class TrainingTask(ABC):
     def generator(self) -> nn.Module:
         """The module that is averaged and kept."""
         return self.trained["generator"]
+
+    def to(self, device: torch.device) -> None:
+        """Move what a step computes with, the discriminators included.
+
+        Args:
+            device: Where the loop trains.
+        """
+        self.trained.to(device)
+        self.objective.discriminators.to(device)
 
     def begin_step(self, step: int, rng: random.Random) -> None:
         """Choose what this step trains, such as the active subnet; by default nothing.

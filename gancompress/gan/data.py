@@ -147,11 +147,27 @@ def read_pairs(folder: Path, *, size: int, swap: bool = False) -> tuple[Pixels, 
                 f" '{min(lonely)}' stands alone",
                 hint="give both pictures of a pair the same name",
             )
-        pairs = [(read_picture(a), read_picture(b)) for a, b in zip(left, right, strict=True)]
+        # By name, not by place: an ending sorts differently in a folder of other endings.
+        partners = _by_name(right)
+        pairs = [
+            (read_picture(a), read_picture(partners[name])) for name, a in _by_name(left).items()
+        ]
     else:
         pairs = [_halves(read_picture(path)) for path in find_pictures(folder)]
     inputs, targets = (_resized([pair[i] for pair in pairs], size) for i in (0, 1))
     return (targets, inputs) if swap else (inputs, targets)
+
+
+def _by_name(pictures: Sequence[Path]) -> dict[str, Path]:
+    found: dict[str, Path] = {}
+    for path in pictures:
+        if path.stem in found:
+            raise DataError(
+                f"'{found[path.stem]}' and '{path}' have the same name",
+                hint="keep one of the two, so that a name belongs to one pair",
+            )
+        found[path.stem] = path
+    return found
 
 
 def _halves(pixels: Pixels) -> tuple[Pixels, Pixels]:

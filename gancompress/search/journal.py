@@ -14,6 +14,7 @@ import optuna
 from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
+from sqlalchemy import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from gancompress.cost import Cost
@@ -200,7 +201,8 @@ def _backend(storage: Path | None) -> tuple[optuna.storages.BaseStorage, Any]:
         storage.parent.mkdir(parents=True, exist_ok=True)
         with quiet():
             backend = optuna.storages.RDBStorage(
-                f"sqlite:///{storage.absolute()}",
+                # Not by hand: a path may hold what means something in an address.
+                URL.create("sqlite", database=str(storage.absolute())).render_as_string(),
                 engine_kwargs={"connect_args": {"timeout": 60}},
             )
     except (OSError, SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:

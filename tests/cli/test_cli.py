@@ -124,7 +124,7 @@ def test_an_interrupt_says_how_to_go_on(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("gancompress.cli.app.app", interrupt)
+    monkeypatch.setattr("gancompress.plugins.PluginHost.discover", interrupt)
     assert run("plugins") == INTERRUPTED
     assert "goes on from the last checkpoint" in capsys.readouterr().err
 

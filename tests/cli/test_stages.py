@@ -168,3 +168,11 @@ def test_a_folder_that_is_no_run_is_refused(cli, tmp_path: Path) -> None:
     assert "is no run directory" in sentence
     assert "--out" in hint
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_inspect_takes_a_run_directory(cli, finished_run: Path, tmp_path: Path) -> None:
+    shown = json.loads(cli.ok("inspect", finished_run, "--json"))
+    summary = json.loads((finished_run / "summary.json").read_text())
+    assert shown["macs"] == summary["teacher"]["macs"]
+    sentence, _ = cli.refused("inspect", tmp_path)
+    assert "is no run directory" in sentence

@@ -92,3 +92,21 @@ def test_pairs_must_be_there_and_even() -> None:
         PairedPictures(one, none)
     with pytest.raises(DataError, match="not one pair"):
         PairedPictures(none, none)
+
+
+def test_endings_do_not_decide_who_belongs_to_whom(tmp_path: Path) -> None:
+    shades = {"a": 40, "a.k": 200}
+    for folder, endings in {"A": (".png", ".png"), "B": (".jpg", ".png")}.items():
+        (tmp_path / folder).mkdir()
+        for (name, shade), ending in zip(shades.items(), endings, strict=True):
+            Image.new("RGB", (8, 8), (shade,) * 3).save(tmp_path / folder / f"{name}{ending}")
+    inputs, targets = read_pairs(tmp_path, size=8)
+    assert np.abs(inputs.astype(int) - targets.astype(int)).max() < 5
+
+
+def test_a_name_that_stands_for_two_pictures_is_refused(tmp_path: Path) -> None:
+    for name in ("A/0.png", "A/0.jpg", "B/0.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    with pytest.raises(DataError, match="have the same name"):
+        read_pairs(tmp_path, size=8)

@@ -405,3 +405,10 @@ def test_a_disk_that_is_full_from_the_beginning_is_one_sentence(tmp_path: Path) 
             Chain().search(trials=2, storage=tmp_path / "search.sqlite3")
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_path_may_hold_what_means_something_in_an_address(tmp_path: Path) -> None:
+    storage = tmp_path / "a?b#c %41 ä" / "search.sqlite3"
+    found = Chain().search(trials=3, storage=storage)
+    assert storage.is_file()
+    assert Chain().search(trials=3, storage=storage).trials == found.trials
