@@ -1,6 +1,5 @@
 """The once-for-all generator: every subnet of the space, sharing one set of weights."""
 
-import copy
 import difflib
 import random
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from gancompress.elastic.space import SearchSpace, SpaceRule, check_width
 from gancompress.elastic.tap import Tap
 from gancompress.errors import AnalysisError, SubnetError
 from gancompress.graph import ChannelGraph, OpRule, TracedGenerator, analyse
+from gancompress.graph.values import copy_module
 
 
 class Supernet(nn.Module):
@@ -57,7 +57,7 @@ class Supernet(nn.Module):
         rule = SearchSpace.multiples_of(8) if space is None else space
         self.space = rule if isinstance(rule, SearchSpace) else rule(self.graph)
         self.space.check_groups(self.graph)
-        self.net: fx.GraphModule = copy.deepcopy(traced.module)
+        self.net: fx.GraphModule = copy_module(traced.module)
         self.training = traced.module.training  # and every layer keeps its own mode
         # In a plain dictionary: as submodules their bases would appear twice in the state dict.
         self._elastic = {
@@ -130,7 +130,7 @@ class Supernet(nn.Module):
                 for layer in self._elastic.values()
                 if not layer.is_full
             }
-            return copy.deepcopy(self.net, memo)
+            return copy_module(self.net, memo)
         finally:
             self.activate(before)
 

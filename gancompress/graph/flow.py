@@ -140,7 +140,7 @@ def _call(
         target = type(layer)
     args = fx.node.map_arg(node.args, layouts.__getitem__)
     kwargs = fx.node.map_arg(node.kwargs, layouts.__getitem__)
-    return OpCall(node, target, layer, args, kwargs, value, *state)
+    return OpCall(node, target, layer, args, kwargs, value, *state, layouts)
 
 
 def _holds_tensor(value: Any) -> bool:

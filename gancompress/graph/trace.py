@@ -22,6 +22,7 @@ from gancompress.graph.proxy import (
 from gancompress.graph.source import current_place, describe_place, failed_place, source_line
 from gancompress.graph.traced import Specialisation, TracedGenerator, fingerprint, node_shapes
 from gancompress.graph.values import clone_tensors, copy_module
+from gancompress.graph.weights import RawWeights
 
 
 def trace(
@@ -138,7 +139,8 @@ class _Tracer(fx.Tracer):
         bound = inspect.signature(root.forward).bind(*args, **kwargs)
         bound.apply_defaults()
         self._inputs = bound
-        with torch.no_grad(), torch.random.fork_rng(devices=[]), _patched(self, root):
+        quiet = (torch.no_grad(), torch.random.fork_rng(devices=[]))
+        with quiet[0], quiet[1], _patched(self, root), RawWeights(root, self):
             graph = self.trace(root)
         graph.output_node().type = None  # it would be the annotation of our own wrapper
         _drop_unused_sizes(graph)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.utils.parametrize import is_parametrized
 from torch.utils._pytree import tree_map
 
 Module = TypeVar("Module", bound=nn.Module)
@@ -93,6 +94,8 @@ def _fake_values(module: fx.GraphModule, inputs: dict[str, Any]) -> dict[fx.Node
     recorder = _Recorder(module, fake)
     # Counters of a layer in training mode are counted on even so.
     buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
+    # Hooks leave the weights that they compute on their layers: fake ones, here.
+    computed = [(layer, _plain_tensors(layer)) for layer in module.modules()]
     try:
         with mode, torch.no_grad():
             recorder.run(enable_io_processing=False)
@@ -100,6 +103,8 @@ def _fake_values(module: fx.GraphModule, inputs: dict[str, Any]) -> dict[fx.Node
         with torch.no_grad():
             for buffer, saved in buffers:
                 buffer.copy_(saved)
+        for layer, tensors in computed:
+            vars(layer).update(tensors)
     return recorder.noted
 
 
@@ -136,19 +141,32 @@ def clone_tensors(tree: Any) -> Any:
     return tree_map(lambda v: v.detach().clone() if isinstance(v, Tensor) else v, tree)
 
 
-def copy_module(module: Module) -> Module:
+def copy_module(module: Module, copied: Mapping[int, Any] | None = None) -> Module:
     """Copy a module with its weights.
 
     Tensors that were computed from parameters and stored on a layer (as weight-norm hooks do)
-    cannot be deep-copied by torch; they are copied by value.
+    cannot be deep-copied by torch; they are copied by value. A parametrised layer has a class of
+    its own, which torch's copies share: removing the parametrization from one would break them
+    all, so each copy gets a class for itself.
 
     Args:
         module: The module; it is left as it is.
+        copied: What takes the place of some of its parts, by their identity.
     """
     memo: dict[int, Any] = {
         id(value): value.detach().clone()
         for layer in module.modules()
-        for value in vars(layer).values()
-        if isinstance(value, Tensor) and not value.is_leaf
+        for value in _plain_tensors(layer).values()
     }
-    return copy.deepcopy(module, memo)
+    duplicate = copy.deepcopy(module, {**memo, **(copied or {})})
+    for layer in duplicate.modules():
+        kind = type(layer)
+        if is_parametrized(layer):
+            own = {k: v for k, v in vars(kind).items() if k not in {"__dict__", "__weakref__"}}
+            layer.__class__ = type(kind.__name__, kind.__bases__, own)
+    return duplicate
+
+
+def _plain_tensors(layer: nn.Module) -> dict[str, Tensor]:
+    """Return the tensors of a layer that are neither parameters nor buffers."""
+    return {name: value for name, value in vars(layer).items() if isinstance(value, Tensor)}

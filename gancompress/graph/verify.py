@@ -123,7 +123,7 @@ class _Quiet(NamedInterpreter):
         value = super().run_node(n)
         drawn = name.startswith(("rand", "bernoulli")) or name in {"normal_", "uniform_"}
         level = drawn and isinstance(value, Tensor) and value.is_floating_point()
-        return torch.full_like(value, 0.5) if level else value
+        return torch.full_like(value, 0.5, dtype=torch.float64) if level else value
 
 
 def _name_of(node: fx.Node) -> str:

@@ -1,14 +1,15 @@
 """Fold reparametrised weights (spectral or weight norm, parametrizations, masks) to plain ones."""
 
-import copy
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
+from torch.nn.utils.spectral_norm import SpectralNormLoadStateDictPreHook
 
 from gancompress.graph import TracedGenerator
+from gancompress.graph.values import copy_module
 from gancompress.passes.base import GraphPass
 
 Remover = Callable[[nn.Module, str], object]
@@ -35,7 +36,7 @@ class FoldReparametrisation(GraphPass):
         Args:
             traced: Any traced generator; it is left as it is.
         """
-        module = copy.deepcopy(traced.module, _computed_weights(traced.module))
+        module = copy_module(traced.module, _computed_weights(traced.module))
         for layer in list(module.modules()):
             _fold_parametrizations(layer)
             _fold_hooks(layer)
@@ -81,8 +82,18 @@ def _fold_hooks(layer: nn.Module) -> None:
             _first_that_fits(
                 layer, name.removesuffix("_orig"), (remove_spectral_norm, prune.remove)
             )
+            _forget_loading(layer, name.removesuffix("_orig"))
         elif name.endswith("_g") and f"{name.removesuffix('_g')}_v" in names:
             _first_that_fits(layer, name.removesuffix("_g"), (remove_weight_norm,))
+
+
+def _forget_loading(layer: nn.Module, name: str) -> None:
+    """Drop the hook that loads a spectral norm's state: torch 2.9 wraps it, and misses it."""
+    hooks = layer._load_state_dict_pre_hooks  # noqa: SLF001 - torch has no public way
+    for key, wrapped in list(hooks.items()):
+        hook = getattr(wrapped, "hook", wrapped)
+        if isinstance(hook, SpectralNormLoadStateDictPreHook) and hook.fn.name == name:
+            del hooks[key]
 
 
 def _first_that_fits(layer: nn.Module, name: str, removers: tuple[Remover, ...]) -> None:

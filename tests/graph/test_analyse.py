@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import networkx as nx
@@ -17,6 +18,7 @@ from gancompress.graph import (
     analyse,
     trace,
 )
+from gancompress.graph.verify import failing_groups
 
 
 def picture(*shape: int) -> Tensor:
@@ -270,3 +272,43 @@ def test_lookups_graphs_and_dot() -> None:
     assert dot.startswith("digraph channels {")
     assert '"group model.26" [style=dashed, label="model.26\\n3 units"];' in dot
     assert '"model.1" -> "group model.1";' in dot
+
+
+class Sized(nn.Module):
+    """Regroups one layer's channels by sizes that were read from another's."""
+
+    def __init__(self, sizes: Callable[[Tensor], tuple[Any, ...]]) -> None:
+        super().__init__()
+        self.a, self.b = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 1)
+        self.out = nn.Conv2d(8, 3, 1)
+        self.sizes = sizes
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.a(x))
+        result: Tensor = self.out(self.b(y).view(*self.sizes(y)).view(*y.shape))
+        return result
+
+
+@pytest.mark.parametrize(
+    ("sizes", "frozen"),
+    [
+        (lambda y: (y.shape[0], y.shape[1], -1), False),
+        (lambda y: (y.size(0), y.size(1), y.size(2) * y.size(3)), False),
+        (lambda y: (y.shape[0], -1, y.shape[2], y.shape[3]), False),
+        (lambda y: (y.shape[0], 2, y.shape[1] // 2, -1), True),
+    ],
+)
+def test_sizes_read_from_another_tensor_tie_its_channels(
+    sizes: Callable[[Tensor], tuple[Any, ...]], frozen: bool
+) -> None:
+    # Narrowed apart, the regrouping would fail or take the wrong channels.
+    traced = trace(Sized(sizes), (picture(1, 3, 4, 4),))
+    graph = analyse(traced)
+    assert failing_groups(traced, graph) == {}
+    if not frozen:
+        assert [group.key for group in graph.searchable()] == ["a"]
+        assert graph.group("a").producers == ("a", "b")
+        return
+    assert graph.searchable() == ()
+    for key in ("a", "b"):
+        assert "another tensor's channels" in str(graph.group(key).frozen)

@@ -9,10 +9,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
+from torch.nn.utils import parametrizations, parametrize
 
 from gancompress.errors import TraceError
 from gancompress.gan.resnet import ResNetGenerator
 from gancompress.graph import TracedGenerator, trace
+from gancompress.graph.values import copy_module
 
 
 class Call(nn.Module):
@@ -352,3 +354,45 @@ def test_a_class_without_a_module_name_is_traced_through() -> None:
     traced = trace(nn.Sequential(space["Block"](), nn.Conv2d(8, 3, 1)), (picture(1, 3, 8, 8),))
     assert traced.opaque == {}
     assert "0.conv" in {node.target for node in traced.module.graph.nodes}
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda fc: next(fc.parameters()).unsqueeze(0)[0].T,
+        lambda fc: next(fc.parameters()).T,
+        lambda fc: torch.transpose(next(fc.parameters()), 0, 1),
+        lambda fc: dict(fc.named_parameters())["weight"].t(),
+    ],
+)
+def test_parameters_that_are_no_attributes_stay_parameters(read: Callable[[Any], Tensor]) -> None:
+    def weighed(m: Any, x: Tensor) -> Tensor:
+        width = next(m.fc.parameters()).shape[0]
+        return m.fc(x) @ read(m.fc).T[:width]
+
+    traced = trace(Call(weighed, fc=nn.Linear(4, 4)), (torch.ones(2, 4),))
+    assert dict(traced.module.named_buffers()) == {}
+    before = traced.module(torch.ones(2, 4))
+    with torch.no_grad():
+        traced.module.get_parameter("fc.weight").mul_(2)
+        traced.module.get_parameter("fc.bias").mul_(2)
+    torch.testing.assert_close(traced.module(torch.ones(2, 4)), 4 * before)
+
+
+def test_hooks_leave_no_fake_weights_behind() -> None:
+    net = nn.Sequential(torch.nn.utils.spectral_norm(nn.Conv2d(3, 4, 1))).eval()
+    traced = trace(net, (torch.ones(1, 3, 4, 4),))
+    assert type(traced.module.get_submodule("0").weight) is Tensor
+    duplicate = copy_module(traced.module)
+    x = torch.ones(1, 3, 4, 4)
+    assert torch.equal(duplicate(x), net(x))
+
+
+def test_copies_of_parametrised_layers_are_on_their_own() -> None:
+    net = nn.Sequential(parametrizations.spectral_norm(nn.Conv2d(3, 4, 1))).eval()
+    x = torch.ones(1, 3, 4, 4)
+    expected = net(x)
+    duplicate = copy_module(net)
+    parametrize.remove_parametrizations(duplicate[0], "weight")
+    assert torch.equal(net(x), expected)
+    assert torch.equal(duplicate(x), expected)

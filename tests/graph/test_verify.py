@@ -101,3 +101,17 @@ def test_the_weights_are_left_alone() -> None:
     for name, parameter in traced.module.named_parameters():
         assert torch.equal(parameter, before[name])
         assert parameter.dtype == torch.float32
+
+
+def test_noise_is_levelled_in_the_precision_of_the_check() -> None:
+    class Noisy(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.out = nn.Linear(5, 8), nn.Linear(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            result: Tensor = self.out(torch.relu(self.a(torch.randn(x.shape[0], 5))))
+            return result
+
+    traced = trace(Noisy(), (torch.ones(1, 5),))
+    assert failing_groups(traced, analyse(traced)) == {}

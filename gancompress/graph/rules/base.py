@@ -53,6 +53,7 @@ class OpCall:
         value: What the call gives, each tensor replaced by its `TensorSpec`.
         channels: The ids.
         parts: What was gathered on the layers so far, by path; rules add their own.
+        known: The layouts of all nodes so far, for sizes that come from other tensors.
     """
 
     node: fx.Node
@@ -63,6 +64,7 @@ class OpCall:
     value: Any
     channels: Channels
     parts: dict[str, Part] = field(default_factory=dict)
+    known: Mapping[fx.Node, Any] = field(default_factory=dict)
 
     @property
     def path(self) -> str:

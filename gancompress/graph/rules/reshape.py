@@ -1,6 +1,7 @@
 """Operators that regroup axes: reshape, flatten, pixel shuffle, channel shuffle."""
 
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from gancompress.graph.layout import Layout, along, channel_ids
+from gancompress.graph.layout import Ids, Layout, along, channel_ids
 from gancompress.graph.rules.base import LayoutTree, OpCall, OpRule
 from gancompress.graph.rules.split import tie_parts
 from gancompress.graph.rules.views import sequence
@@ -33,6 +34,13 @@ class ReshapeRule(OpRule):
         layout = call.layouts[0]
         free = self._free(call, layout)
         ids = layout.ids
+        _tie_renamed(call, layout)
+        others = _counted_elsewhere(call, ids)
+        if others:
+            reason = "a size is computed from the number of another tensor's channels"
+            for other in others:
+                call.channels.freeze(other, f"{call.where}: {reason}")
+            return call.freeze(reason)
         sizes: list[int] = []
         ties: list[int] = []
         for ins, outs in _blocks(layout.shape, call.shape):
@@ -71,6 +79,62 @@ class ReshapeRule(OpRule):
 
 def _is_free(size: Any) -> bool:
     return isinstance(size, fx.Node) or size == -1
+
+
+def _tie_renamed(call: OpCall, layout: Layout) -> None:
+    """Tie channels that keep their axis to those of the tensor that its size was read from.
+
+    So it is where attention over ``b, c, h, w = x.shape`` ends with ``.view(b, c, h, w)``.
+    """
+    if not isinstance(call.target, str) or call.target not in {"view", "reshape"}:
+        return
+    sizes = sequence(call, 1, "shape", "size")
+    for ins, outs in _blocks(layout.shape, call.shape):
+        varied = [axis for axis in ins if layout.varies(axis)]
+        large = [axis for axis in outs if call.shape[axis] > 1]
+        if len(varied) != 1 or len(large) != 1 or not isinstance(sizes[large[0]], fx.Node):
+            continue
+        other = _counted(sizes[large[0]], call.known)
+        if other is not None and other.size == call.shape[large[0]]:
+            own = channel_ids(layout, varied[0], call.channels)
+            call.channels.unite(own, other.reshape(-1))
+
+
+def _counted_elsewhere(call: OpCall, own: Ids) -> list[Ids]:
+    """Return the channels of other groups whose number one of the sizes is computed from.
+
+    Such a size changes with a group that is not the one being regrouped.
+    """
+    found: list[Ids] = []
+    mine = {call.channels.root(one) for one in np.unique(own[own >= 0]).tolist()}
+    first = call.node.args[0] if call.node.args else None
+    queue = [n for n in call.node.all_input_nodes if n is not first]
+    seen: set[fx.Node] = set()
+    while queue:
+        node = queue.pop()
+        if node in seen or isinstance(call.known.get(node), Layout):
+            continue
+        seen.add(node)
+        ids = _counted(node, call.known)
+        if ids is None:
+            queue.extend(node.all_input_nodes)
+        elif {call.channels.root(one) for one in np.unique(ids[ids >= 0]).tolist()} - mine:
+            found.append(ids)
+    return found
+
+
+def _counted(node: fx.Node, known: Mapping[fx.Node, Any]) -> Ids | None:
+    """Return the ids along the axis whose length a node is; None if it is no such length."""
+    source, axis = (*node.args, None)[:2] if node.args else (None, None)
+    if node.target is operator.getitem and isinstance(source, fx.Node):
+        # ``x.shape[axis]`` and ``x.size()[axis]``.
+        source = source.args[0] if source.target in {getattr, "size"} else None
+    elif node.target != "size":
+        return None
+    layout = known.get(source) if isinstance(source, fx.Node) else None
+    if not isinstance(layout, Layout) or not isinstance(axis, int):
+        return None
+    return layout.ids if layout.varies(axis) else np.empty(0, dtype=np.int64)
 
 
 def _blocks(old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[range, range]]:
