@@ -1,5 +1,6 @@
 """The root command, its global options, and how errors reach the user."""
 
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -74,6 +75,9 @@ def main(arguments: list[str] | None = None) -> None:
     Args:
         arguments: Words after the command's name; None takes those of the process.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A result must not be lost because the terminal has no é.
+        sys.stdout.reconfigure(errors="replace")
     words = sys.argv[1:] if arguments is None else arguments
     flags = [word for word in words if word in _FLAGS]
     try:

@@ -15,7 +15,7 @@ from gancompress.compress.opening import open_run, read_config
 from gancompress.compress.prepare import Project, prepare
 from gancompress.compress.stage import require
 from gancompress.config import RunConfig
-from gancompress.errors import ConfigError
+from gancompress.errors import CheckpointError, ConfigError
 from gancompress.events import Emit, discard
 from gancompress.gan import AnyFamily
 from gancompress.plugins import PluginHost
@@ -105,6 +105,7 @@ class Job:
 
         Raises:
             RunError: If it is no run directory, or an earlier stage is not done.
+            CheckpointError: If the copy of the teacher in it has been changed.
             PluginError: If the family's plugin is missing.
         """
         run = RunDirectory(root)
@@ -114,7 +115,13 @@ class Job:
         generator = None
         if config.generator is not None:
             generator = build_generator(family, config, host.resolve_generator)
-        return cls(run, family, config, host, TeacherWeights.read(run.path("teacher")), generator)
+        teacher = TeacherWeights.read(run.path("teacher"))
+        if config.teacher_sha256 not in {None, teacher.sha256}:
+            raise CheckpointError(
+                f"'{run.path('teacher')}' is not the teacher that '{root}' was begun with",
+                hint="put the files back, or begin anew with another --out",
+            )
+        return cls(run, family, config, host, teacher, generator)
 
     @contextmanager
     def open(self) -> Iterator[RunDirectory]:

@@ -76,6 +76,7 @@ def open_run(run: RunDirectory, config: RunConfig) -> Iterator[RunDirectory]:
     known = run.config if place.is_file() else wanted
     kept = known
     if any(run.path(name).exists() for name in _WORK):
+        read_config(run)  # work whose configuration is gone belongs to nobody knows what
         _refuse_another_teacher(run, known, wanted)
         free = [stage for stage in _TRACES if not has_begun(run, stage) and stage in known]
         kept = {**wanted, **{stage: known[stage] for stage in free}}

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -116,12 +116,24 @@ def read_picture(path: Path, channels: int = 3) -> Pixels:
     """
     try:
         with Image.open(path) as image:
-            pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+            pixels = np.asarray(_upright(image).convert("L" if channels == 1 else "RGB"))
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
         raise DataError(
             f"'{path}' cannot be read as a picture", hint="remove it, or save it again"
         ) from None
     return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn a picture as its camera says, put it on white paper, and bring 16 bits to 8."""
+    turned = ImageOps.exif_transpose(image)
+    if turned.mode.startswith("I"):  # 16 bits a pixel: Pillow would cut off what is above 255
+        return Image.fromarray((np.asarray(turned, dtype=np.float64) / 257).astype(np.uint8))
+    if "A" not in turned.getbands() and "transparency" not in turned.info:
+        return turned
+    paper = Image.new("RGBA", turned.size, "white")
+    paper.alpha_composite(turned.convert("RGBA"))
+    return paper
 
 
 def read_pairs(folder: Path, *, size: int, swap: bool = False) -> tuple[Pixels, Pixels]:

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from gancompress.gan import ResNetGenerator, initialise_normal
+from gancompress.store import load_tensors, save_tensors
 
 WEIGHTS = "generator.safetensors"
 
@@ -303,3 +304,22 @@ def test_a_damaged_stage_and_a_damaged_model(cli, finished: Path) -> None:
     (finished / "trials.json").write_text('{"trials": [{"number": 1}]}')
     sentence, _ = cli.refused("finetune", finished)
     assert "trials.json' is damaged" in sentence
+
+
+def test_work_without_a_configuration_is_refused(
+    cli, finished: Path, toml: Path, teacher: Path
+) -> None:
+    (finished / "config.json").unlink()
+    before = sorted(path.name for path in finished.iterdir())
+    words = ("--config", toml, "--teacher", teacher, "--out", finished)
+    sentence, _ = cli.refused("compress", *words)
+    assert "no 'config.json'" in sentence
+    assert sorted(path.name for path in finished.iterdir()) == before
+
+
+def test_a_teacher_that_was_changed_in_the_run_is_refused(cli, distilled: Path) -> None:
+    place = distilled / "teacher" / "generator.safetensors"
+    tensors = load_tensors(place)
+    save_tensors(place, {name: tensor + 1 for name, tensor in tensors.items()})
+    sentence, _ = cli.refused("search", distilled)
+    assert "is not the teacher that" in sentence

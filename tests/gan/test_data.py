@@ -110,3 +110,16 @@ def test_a_name_that_stands_for_two_pictures_is_refused(tmp_path: Path) -> None:
         Image.new("RGB", (8, 8)).save(tmp_path / name)
     with pytest.raises(DataError, match="have the same name"):
         read_pairs(tmp_path, size=8)
+
+
+def test_pictures_of_all_kinds_show_what_a_viewer_shows(tmp_path: Path) -> None:
+    deep = np.full((4, 8), 30_000, dtype=np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    assert set(np.unique(read_picture(tmp_path / "deep.png"))) == {30_000 // 257}
+    Image.new("RGBA", (8, 4), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    assert read_picture(tmp_path / "clear.png").min() == 255
+    turned = Image.new("RGB", (8, 4))
+    exif = turned.getexif()
+    exif[0x0112] = 6  # a quarter turn
+    turned.save(tmp_path / "turned.jpg", exif=exif)
+    assert read_picture(tmp_path / "turned.jpg").shape == (8, 4, 3)
