@@ -7,6 +7,9 @@ from typing import Any
 
 from torch import Tensor, fx
 
+from gancompress.elastic.slices import AxisSlices, take
+from gancompress.graph.sizes import Call, resized
+
 
 class Program:
     """The execution order of one graph, and when each value is needed for the last time.
@@ -14,11 +17,17 @@ class Program:
     Args:
         net: Module whose graph is run; its parameters and buffers are read at every call.
         layers: Called instead of the net's own submodule, by path.
+
+    Attributes:
+        slices: How to slice the tensors that the graph uses outside layers, by name.
+        numbers: What to put in place of the numbers in a call, by node and place.
     """
 
     def __init__(self, net: fx.GraphModule, layers: Mapping[str, Callable[..., Any]]) -> None:
         self.net = net
         self.layers = layers
+        self.slices: Mapping[str, AxisSlices] = {}
+        self.numbers: Mapping[str, Mapping[tuple[int | str, ...], int]] = {}
         # Nodes go by name here: a deep copy of the net has nodes of its own.
         last_use: dict[str, str] = {}
         for node in net.graph.nodes:
@@ -64,12 +73,16 @@ class Program:
 
     def _step(self, node: fx.Node, values: Mapping[str, Any]) -> Any:
         """Compute one node that is neither an input nor the output."""
-        args, kwargs = _filled_in((node.args, node.kwargs), values)
+        call: Call = (node.args, node.kwargs)
+        if node.name in self.numbers:
+            call = resized(call, self.numbers[node.name])
+        args, kwargs = _filled_in(call, values)
         target = node.target
         if callable(target):
             return target(*args, **kwargs)
         if node.op == "get_attr":
-            return attrgetter(target)(self.net)
+            tensor = attrgetter(target)(self.net)
+            return take(tensor, self.slices[target]) if target in self.slices else tensor
         if node.op == "call_method":
             return getattr(args[0], target)(*args[1:], **kwargs)
         layer = self.layers.get(target)

@@ -3,6 +3,7 @@
 import difflib
 import random
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Self
 
 import numpy as np
@@ -13,11 +14,12 @@ from torch import Tensor, fx, nn
 from gancompress.elastic.config import SubnetConfig
 from gancompress.elastic.layer import ElasticModule, Ties
 from gancompress.elastic.program import Program
-from gancompress.elastic.slices import Mask, active_positions
+from gancompress.elastic.slices import AxisSlices, Mask, active_positions, slices_of, take
 from gancompress.elastic.space import SearchSpace, SpaceRule, check_width
 from gancompress.elastic.tap import Tap
 from gancompress.errors import AnalysisError, SubnetError
 from gancompress.graph import ChannelGraph, OpRule, TracedGenerator, analyse
+from gancompress.graph.sizes import numbers_by_node, resized
 from gancompress.graph.values import copy_module
 
 
@@ -84,6 +86,10 @@ class Supernet(nn.Module):
         active = self._active(config)
         for layer in self._elastic.values():
             layer.activate(active)
+        slices = {name: slices_of(axes, active) for name, axes in self.graph.tensors.items()}
+        self.program.slices = {name: axes for name, axes in slices.items() if any(axes)}
+        numbers = numbers_by_node(self.graph.sizes, active)
+        self.program.numbers = {} if active.all() else numbers
         self.config = config
         return self
 
@@ -130,7 +136,16 @@ class Supernet(nn.Module):
                 for layer in self._elastic.values()
                 if not layer.is_full
             }
-            return copy_module(self.net, memo)
+            for name, slices in self.program.slices.items():
+                tensor = attrgetter(name)(self.net)
+                memo[id(tensor)] = _static(tensor, slices, ties)
+            static = copy_module(self.net, memo)
+            for node in static.graph.nodes:
+                if node.name in self.program.numbers:
+                    numbers = self.program.numbers[node.name]
+                    node.args, node.kwargs = resized((node.args, node.kwargs), numbers)
+            static.recompile()
+            return static
         finally:
             self.activate(before)
 
@@ -211,6 +226,14 @@ class Supernet(nn.Module):
             if close
             else "list its nodes with: print(traced.module.graph)",
         )
+
+
+def _static(tensor: Tensor, slices: AxisSlices, ties: Ties) -> Tensor:
+    """Return a tensor of the current width; one that a layer shares stays one."""
+    part = take(tensor.detach(), slices).clone()
+    if not isinstance(tensor, nn.Parameter):
+        return part
+    return ties.setdefault((id(tensor), slices), nn.Parameter(part, tensor.requires_grad))
 
 
 def _into_net(

@@ -12,6 +12,7 @@ from gancompress.graph.channels import ChannelGraph, ChannelGroup, Member, Share
 from gancompress.graph.flow import Flow, flow
 from gancompress.graph.layout import Ids, Layout
 from gancompress.graph.rules import OpRule, Part
+from gancompress.graph.sizes import Size
 from gancompress.graph.traced import TracedGenerator
 from gancompress.graph.verify import failing_groups
 
@@ -68,34 +69,89 @@ def _build(traced: TracedGenerator, found: Flow, failures: Mapping[str, str]) ->
     """Number the units, and write everything down by their numbers."""
     groups, units = _group(found, failures)
     members = {path: _member(path, part, units) for path, part in found.parts.items()}
-    layouts = {
-        node.name: np.broadcast_to(units.of(layout.ids), layout.shape)
+    planes = {
+        node.name: tuple(np.broadcast_to(units.of(ids), layout.shape) for ids in layout.planes)
         for node, layout in found.layouts.items()
         if isinstance(layout, Layout) and node.op != "output"
     }
+    tensors = {
+        name: tuple(None if ids is None else units.of(ids) for ids in axes)
+        for name, axes in found.tensors.items()
+    }
     reasons = _Reasons(found, groups, units)
     shares = (
-        *_parameter_shares(traced.module, members, reasons),
+        *_parameter_shares(traced.module, members, tensors, reasons),
         *_work_shares(found, members, units, reasons),
     )
-    return ChannelGraph(groups, layouts, members, shares)
+    return ChannelGraph(
+        groups,
+        {name: several[0] for name, several in planes.items()},
+        members,
+        shares,
+        tensors,
+        tuple(_sizes(found, units)),
+        {name: several for name, several in planes.items() if len(several) > 1},
+    )
+
+
+def _sizes(found: Flow, units: _Units) -> Iterable[Size]:
+    """Yield the numbers of the code that change with a searchable group."""
+    for (node, place), ids in found.channels.sizes.items():
+        counted = None if ids is None else units.of(ids)
+        if counted is None or (counted >= 0).any():
+            yield Size(node, place, counted)
+
+
+@dataclass(frozen=True, eq=False)
+class _Line:
+    """The ids along one side of a layer, or along one axis of a tensor outside the layers.
+
+    Args:
+        name: Path of the layer, or name of the tensor.
+        key: What a group is called that starts here.
+        ids: The ids.
+        makes: Whether a layer makes the channels here.
+        reads: Whether a layer reads them here.
+        weighs: Whether this is an axis of a tensor that has others: a weight, not a scale.
+    """
+
+    name: str
+    key: str
+    ids: Ids
+    makes: bool = False
+    reads: bool = False
+    weighs: bool = False
+
+
+def _lines(found: Flow) -> list[_Line]:
+    """Return where channels are made and read: layers first, in the order of execution."""
+    lines: list[_Line] = []
+    for path, part in found.parts.items():
+        lines += [_Line(path, path, part.outputs, makes=True)] if part.produces else []
+        lines += [_Line(path, path, part.inputs, reads=True)] if part.consumes else []
+    for name, axes in found.tensors.items():
+        several = [axis for axis, ids in enumerate(axes) if ids is not None]
+        for axis in several:
+            ids = axes[axis]
+            key = name if axis == several[0] else f"{name}.axis{axis}"
+            lines += [] if ids is None else [_Line(name, key, ids, weighs=len(several) > 1)]
+    return lines
 
 
 def _group(found: Flow, failures: Mapping[str, str]) -> tuple[tuple[ChannelGroup, ...], _Units]:
     """Gather the units that have the same producers and consumers."""
-    channels = found.channels
+    channels, lines = found.channels, _lines(found)
     roots = np.array([channels.root(one) for one in range(channels.count)], dtype=np.int64)
     frozen = channels.frozen_roots()
-    coupled = {channels.root(one) for one in channels.coupled}
-    uses: dict[int, Counter[tuple[str, bool]]] = defaultdict(Counter)
-    for path, part in found.parts.items():
-        for ids, is_output, counts in (
-            (part.outputs, True, part.produces),
-            (part.inputs, False, part.consumes),
-        ):
-            if counts:
-                for one in ids[ids >= 0].tolist():
-                    uses[int(roots[one])][path, is_output] += 1
+    coupled, weighed = (
+        {channels.root(one) for one in marked} for marked in (channels.coupled, channels.weighed)
+    )
+    uses: dict[int, Counter[Any]] = defaultdict(Counter)
+    for line in lines:
+        for one in line.ids[line.ids >= 0].tolist():
+            uses[int(roots[one])][line.key, line.makes] += 1
+    for one, names in channels.cuts.items():
+        uses[channels.root(one)].update(names)
     gathered: dict[Any, list[int]] = {}
     # In the order of their first ids, hence of their places in the first producer.
     for root in dict.fromkeys(roots.tolist()):
@@ -103,24 +159,23 @@ def _group(found: Flow, failures: Mapping[str, str]) -> tuple[tuple[ChannelGroup
         gathered.setdefault(signature, []).append(root)
     number = {root: k for k, root in enumerate(r for rs in gathered.values() for r in rs)}
     of_id = np.array([number[root] for root in roots.tolist()], dtype=np.int64)
-    groups = tuple(
-        _named(
-            found,
-            of_id,
-            [number[r] for r in members],
-            failures,
-            (frozen.get(members[0]), members[0] in coupled),
-        )
-        for members in gathered.values()
-    )
+    groups = []
+    for members in gathered.values():
+        units = [number[root] for root in members]
+        touching = [line for line in lines if _touches(line, of_id, units)]
+        # What is only repeated, or only the places of a kernel, is nothing to narrow.
+        makers = any(line.makes for line in touching)
+        if makers or (members[0] in weighed and any(line.weighs for line in touching)):
+            state = frozen.get(members[0]), members[0] in coupled
+            groups.append(_named(touching, of_id, units, failures, state))
     searchable = np.zeros(len(number), dtype=np.bool_)
     for group in groups:
         searchable[list(group.unit_ids)] = group.frozen is None
-    return groups, _Units(of_id, searchable)
+    return tuple(groups), _Units(of_id, searchable)
 
 
 def _named(
-    found: Flow,
+    touching: Sequence[_Line],
     of_id: Ids,
     units: list[int],
     failures: Mapping[str, str],
@@ -128,26 +183,25 @@ def _named(
 ) -> ChannelGroup:
     """Name a group after its first producer, and list the others."""
     frozen, coupled = state
-    producers = tuple(_touching(found.parts, of_id, units, outputs=True))
-    consumers = tuple(_touching(found.parts, of_id, units, outputs=False))
-    outputs = found.parts[producers[0]].outputs
-    mine = np.isin(of_id[np.maximum(outputs, 0)], units) & (outputs >= 0)
-    key = producers[0] if mine.all() else f"{producers[0]}[{_ranges(np.flatnonzero(mine))}]"
+    makers = [line for line in touching if line.makes]
+    if not makers:
+        makers = [next(line for line in touching if line.weighs)]
+    readers = [line for line in touching if (line.reads or line.weighs) and line not in makers]
+    first = makers[0]
+    mine = np.isin(of_id[np.maximum(first.ids, 0)], units) & (first.ids >= 0)
+    key = first.key if mine.all() else f"{first.key}[{_ranges(np.flatnonzero(mine))}]"
     if frozen is None:
         frozen = failures.get(key) or (_SINGLE if len(units) == 1 else None)
+    producers, consumers = (
+        tuple(dict.fromkeys(line.name for line in lines)) for lines in (makers, readers)
+    )
     width = int(mine.sum())
     return ChannelGroup(key, len(units), width, producers, consumers, frozen, tuple(units), coupled)
 
 
-def _touching(
-    parts: Mapping[str, Part], of_id: Ids, units: list[int], *, outputs: bool
-) -> Iterable[str]:
-    """Yield the layers that make, or read, some of the units."""
-    for path, part in parts.items():
-        ids = part.outputs if outputs else part.inputs
-        counts = part.produces if outputs else part.consumes
-        if counts and np.isin(of_id[ids[ids >= 0]], units).any():
-            yield path
+def _touches(line: _Line, of_id: Ids, units: list[int]) -> bool:
+    ids = line.ids[line.ids >= 0]
+    return bool(np.isin(of_id[ids], units).any())
 
 
 def _ranges(positions: Ids) -> str:
@@ -172,7 +226,10 @@ class _Reasons:
     def __init__(self, found: Flow, groups: Sequence[ChannelGroup], units: _Units) -> None:
         self.found = found
         self.units = units
-        self.by_unit = {unit: group.frozen for group in groups for unit in group.unit_ids}
+        self.by_unit: dict[int, str | None] = {
+            int(units.of_id[root]): reason for root, reason in found.channels.frozen_roots().items()
+        }
+        self.by_unit |= {unit: group.frozen for group in groups for unit in group.unit_ids}
 
     def of_ids(self, arrays: Iterable[Ids | None]) -> str:
         """Return the first reason that stands behind some ids."""
@@ -180,7 +237,7 @@ class _Reasons:
         for ids in arrays:
             for one in () if ids is None else np.unique(ids).tolist():
                 if one >= 0:
-                    reason = self.by_unit[int(self.units.of_id[one])]
+                    reason = self.by_unit.get(int(self.units.of_id[one]))
                     if reason:
                         return reason
                 first = first or (self.found.channels.reason_of(one) if one < 0 else "")
@@ -198,19 +255,34 @@ class _Reasons:
 Shares = Iterable[tuple[str, str, Share]]
 
 
+def _moves(ids: UnitIds | None) -> bool:
+    """Whether an axis can be narrowed."""
+    return ids is not None and bool((ids >= 0).any())
+
+
 def _class_of(member: Member | None, name: str) -> str:
     """Return which class a layer's tensor belongs to; its weight stands for its work."""
     axes = member.axes.get(name, ()) if member else ()
-    if member is None or not any(ids is not None and (ids >= 0).any() for ids in axes):
+    if member is None or not any(map(_moves, axes)):
         return "frozen"
     return "coupled" if member.kind in _FOLLOWERS else "elastic"
 
 
 def _parameter_shares(
-    module: nn.Module, members: Mapping[str, Member], reasons: _Reasons
+    module: nn.Module,
+    members: Mapping[str, Member],
+    tensors: Mapping[str, Sequence[UnitIds | None]],
+    reasons: _Reasons,
 ) -> Shares:
     """Put every parameter into one class; one that layers share counts once."""
     for name, parameter in module.named_parameters():
+        if name in tensors:
+            axes = tensors[name]
+            several = sum(_moves(ids) for ids in axes)
+            kind = ("frozen", "coupled", "elastic")[min(several, 2)]
+            reason = reasons.of_ids(reasons.found.tensors[name]) if kind == "frozen" else ""
+            yield kind, reason, Share(params=parameter.numel())
+            continue
         path = name.rpartition(".")[0]
         owner = _owner(path, members, reasons.found.unknown)
         own = name.removeprefix(f"{owner}.")
@@ -238,7 +310,7 @@ def _work_shares(
             kind = _class_of(members.get(work.path), "weight")
             reason = reasons.of_tensor(work.path, "weight")
         else:
-            follows = any((units.of(layout.ids) >= 0).any() for layout in work.layouts)
-            kind = "coupled" if follows else "frozen"
+            planes = [ids for layout in work.layouts for ids in layout.planes]
+            kind = "elastic" if any(_moves(units.of(ids)) for ids in planes) else "frozen"
             reason = work.where
         yield kind, reason if kind == "frozen" else "", Share(macs=work.macs)

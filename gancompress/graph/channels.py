@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gancompress.errors import AnalysisError
+from gancompress.graph.sizes import Size
 
 UnitIds = NDArray[np.int64]
 
@@ -111,12 +112,20 @@ class ChannelGraph:
             axis has at least length 2 where the generator allows it.
         members: The layers that carry channels, by path, in the order of execution.
         shares: Shares of the generator by class (``elastic``, ``coupled``, or the reason).
+        tensors: Parameters and buffers that the generator uses outside its layers, by name, with
+            the unit ids along each axis.
+        sizes: Numbers of the graph's code that count channels.
+        planes: Where a node's value carries several sets of channels, the unit ids of each of
+            them; ``layouts`` has the first.
     """
 
     groups: tuple[ChannelGroup, ...]
     layouts: Mapping[str, UnitIds]
     members: Mapping[str, Member]
     shares: tuple[tuple[str, str, Share], ...] = ()
+    tensors: Mapping[str, tuple[UnitIds | None, ...]] = field(default_factory=dict)
+    sizes: tuple[Size, ...] = ()
+    planes: Mapping[str, tuple[UnitIds, ...]] = field(default_factory=dict)
 
     def searchable(self) -> tuple[ChannelGroup, ...]:
         """Return the groups that can be narrowed."""

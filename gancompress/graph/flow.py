@@ -1,21 +1,26 @@
 """Send channel ids through a graph, one operator rule at a time."""
 
-from collections.abc import Mapping, Sequence
+import operator
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.flop_counter import FlopCounterMode
 
-from gancompress.graph.layout import Channels, Layout, constant
+from gancompress.graph.layout import Channels, Ids, Layout, along, constant, joined
 from gancompress.graph.rules import OpCall, OpRule, Part, builtin_rules
-from gancompress.graph.rules.base import outputs_like
+from gancompress.graph.rules.base import apply_rule, outputs_like
 from gancompress.graph.traced import TracedGenerator
 from gancompress.graph.values import TensorSpec, node_values
 
+_IN_PLACE = frozenset(
+    {operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.setitem}
+)
 _READS = frozenset({"item", "tolist", "numpy", "__bool__", int, float, bool, len})
 
 
@@ -46,6 +51,7 @@ class Flow:
         parts: What each layer does, by path.
         work: The nodes that multiply.
         unknown: Layers that no rule describes, by path, with the reason.
+        tensors: Tensors that are used outside layers, by name, with the ids along each axis.
     """
 
     channels: Channels
@@ -53,6 +59,7 @@ class Flow:
     parts: Mapping[str, Part]
     work: Sequence[Work]
     unknown: Mapping[str, str]
+    tensors: Mapping[str, tuple[Ids | None, ...]]
 
 
 def flow(traced: TracedGenerator, rules: Sequence[OpRule]) -> Flow:
@@ -71,10 +78,14 @@ def flow(traced: TracedGenerator, rules: Sequence[OpRule]) -> Flow:
     parts: dict[str, Part] = {}
     work: list[Work] = []
     unknown: dict[str, str] = {}
+    tensors: dict[str, tuple[Ids | None, ...]] = {}
     for node in module.graph.nodes:
         value = values[node]
         if node.op in {"placeholder", "get_attr", "output"}:
             layouts[node] = _boundary(node, value, channels, layouts)
+            if node.op == "get_attr" and _is_weight(node, module, value):
+                tensors[str(node.target)] = _own_ids(node, module, channels, tensors)
+                layouts[node] = _tensor_layout(tensors[str(node.target)], value.shape)
             continue
         call = _call(node, module, value, layouts, (channels, parts))
         rule = next((one for one in chosen if _holds_tensor(value) and one.matches(call)), None)
@@ -86,8 +97,8 @@ def flow(traced: TracedGenerator, rules: Sequence[OpRule]) -> Flow:
         if macs:
             path = call.path if node.op == "call_module" else ""
             work.append(Work(macs, path, call.layouts, call.where))
-    _tie_shared_weights(module, parts, channels)
-    return Flow(channels, layouts, parts, work, unknown)
+    _tie_shared_weights(module, parts, channels, tensors)
+    return Flow(channels, layouts, parts, work, unknown, tensors)
 
 
 def _values_at_two(traced: TracedGenerator) -> dict[fx.Node, Any] | None:
@@ -117,7 +128,8 @@ def _boundary(node: fx.Node, value: Any, channels: Channels, layouts: Mapping[fx
         returned = fx.node.map_arg(node.args[0], layouts.__getitem__)
         for layout in tree_leaves(returned):
             if isinstance(layout, Layout):
-                channels.freeze(layout.ids, "network output")
+                for ids in layout.planes:
+                    channels.freeze(ids, "network output")
         return returned
     reason = "network input"
     if node.op == "get_attr":
@@ -157,12 +169,20 @@ def _apply(rule: OpRule | None, call: OpCall, reason: str) -> Any:
     if rule is None:
         return call.freeze(reason)
     try:
-        result = rule.apply(call)
+        result = apply_rule(rule, call)
     except Exception as error:  # noqa: BLE001 - arguments that a rule does not expect
         return call.freeze(f"{type(rule).__name__} cannot read the call ({error})")
     if not _fits(call.value, result):
         return call.freeze(f"{type(rule).__name__} laid out another shape")
-    return result
+    return tree_map(lambda v: _without_frozen_sets(v, call.channels), result)
+
+
+def _without_frozen_sets(value: Any, channels: Channels) -> Any:
+    """Leave out sets of channels that always stay: they must not stand in the way of others."""
+    if not isinstance(value, Layout) or not value.others:
+        return value
+    kept = [ids for ids in value.planes if not channels.is_frozen(ids)]
+    return joined(kept or value.planes[:1], value.shape)
 
 
 def _fits(value: Any, result: Any) -> bool:
@@ -171,14 +191,19 @@ def _fits(value: Any, result: Any) -> bool:
         return (
             isinstance(result, Layout)
             and result.shape == value.shape
-            and len(result.ids.shape) == len(value.shape)
-            and all(n in (1, full) for n, full in zip(result.ids.shape, value.shape, strict=True))
+            and all(_has_shape(ids, value.shape) for ids in result.planes)
         )
     if isinstance(value, Mapping):
         return all(map(_fits, value.values(), result.values()))
     if isinstance(value, tuple | list):
         return len(value) == len(result) and all(map(_fits, value, result))
     return True
+
+
+def _has_shape(ids: Ids, shape: Sequence[int]) -> bool:
+    return ids.ndim == len(shape) and all(
+        n in {1, full} for n, full in zip(ids.shape, shape, strict=True)
+    )
 
 
 def _macs(
@@ -218,15 +243,63 @@ def _blank_tensor(spec: Any) -> Any:
     return torch.empty(spec.shape, dtype=torch.float32 if spec.floating else torch.int64)
 
 
+def _is_weight(node: fx.Node, module: fx.GraphModule, value: Any) -> bool:
+    """Whether a tensor outside the layers can be sliced: none that is changed in place can."""
+    if not isinstance(value, TensorSpec) or not value.floating:
+        return False
+    held = _tensor(module, str(node.target))
+    known = (*module.parameters(), *module.buffers())
+    return any(held is one for one in known) and not any(
+        _changes(user, node) for user in node.users
+    )
+
+
+def _changes(user: fx.Node, node: fx.Node) -> bool:
+    """Whether an operator writes into a tensor."""
+    name = user.target if isinstance(user.target, str) else getattr(user.target, "__name__", "")
+    if user.target in {F.batch_norm, F.instance_norm}:
+        return node in user.args[1:3] or node in (
+            user.kwargs.get("running_mean"),
+            user.kwargs.get("running_var"),
+        )
+    in_place = name.endswith("_") and not name.startswith("__")
+    return in_place or name in {"setitem", "copy_"} or user.target in _IN_PLACE
+
+
+def _own_ids(
+    node: fx.Node,
+    module: fx.GraphModule,
+    channels: Channels,
+    known: Mapping[str, tuple[Ids | None, ...]],
+) -> tuple[Ids | None, ...]:
+    """Give a tensor ids along each of its axes; one that has two names gets them once."""
+    tensor = _tensor(module, str(node.target))
+    for name, axes in known.items():
+        if _tensor(module, name) is tensor:
+            return axes
+    return tuple(channels.fresh(length) if length > 1 else None for length in tensor.shape)
+
+
+def _tensor_layout(axes: Sequence[Ids | None], shape: Sequence[int]) -> Layout:
+    """Lay out a tensor whose axes have ids each."""
+    planes = [along(ids, axis, shape).ids for axis, ids in enumerate(axes) if ids is not None]
+    return joined(planes, shape) if planes else constant(shape)  # type: ignore[return-value]
+
+
 def _tie_shared_weights(
-    module: fx.GraphModule, parts: Mapping[str, Part], channels: Channels
+    module: fx.GraphModule,
+    parts: Mapping[str, Part],
+    channels: Channels,
+    tensors: Mapping[str, tuple[Ids | None, ...]],
 ) -> None:
     """Tie the ids of layers that share a parameter; freeze them where it is read elsewhere too."""
-    known: dict[int, tuple[Any, ...]] = {}
-    elsewhere = {id(_tensor(module, str(n.target))) for n in module.graph.find_nodes(op="get_attr")}
-    called = {str(node.target) for node in module.graph.find_nodes(op="call_module")}
-    for path in called - set(parts):
-        elsewhere |= {id(p) for p in module.get_submodule(path).parameters()}
+    known: dict[int, tuple[Any, ...]] = {
+        id(_tensor(module, name)): axes for name, axes in tensors.items()
+    }
+    elsewhere = _read_unknown(module, parts, known)
+    for name, axes in tensors.items():
+        if id(_tensor(module, name)) in elsewhere:
+            _freeze_axes(channels, axes, f"'{name}' is used by another operator too")
     for path, part in parts.items():
         for name, axes in part.axes.items():
             tensor = getattr(module.get_submodule(path), name)
@@ -239,6 +312,18 @@ def _tie_shared_weights(
                 elif left is not right:
                     reason = f"'{path}.{name}' is shared by layers that read it differently"
                     _freeze_axes(channels, (left, right), reason)
+
+
+def _read_unknown(
+    module: fx.GraphModule, parts: Mapping[str, Part], known: Collection[int]
+) -> set[int]:
+    """Return the tensors, by identity, that something reads of which no axes are known."""
+    read = module.graph.find_nodes(op="get_attr")
+    found = {id(_tensor(module, str(node.target))) for node in read} - set(known)
+    called = {str(node.target) for node in module.graph.find_nodes(op="call_module")}
+    for path in called - set(parts):
+        found |= {id(p) for p in module.get_submodule(path).parameters()}
+    return found
 
 
 def _freeze_axes(channels: Channels, axes: Sequence[Any], reason: str) -> None:

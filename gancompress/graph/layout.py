@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 Ids = NDArray[np.int64]
 
+Place = tuple[int | str, ...]
+"""Where an argument sits in a call: position or name, then indices, or an end of a slice."""
+
 NONE: Final = -1
 """The id of a position that belongs to no channel; ids below it are fixed with a reason."""
 
@@ -18,13 +21,23 @@ NONE: Final = -1
 class Layout:
     """An integer array of a tensor's rank: the channel id at every position.
 
+    Most tensors carry one set of channels. A weight, or an outer product, carries several, each
+    along axes of its own: a position is there if its channel of every set is.
+
     Args:
         ids: The ids; an axis along which they are constant has length 1.
         shape: The tensor's shape.
+        others: The ids of further sets, which vary along other axes.
     """
 
     ids: Ids
     shape: tuple[int, ...]
+    others: tuple[Ids, ...] = ()
+
+    @property
+    def planes(self) -> tuple[Ids, ...]:
+        """The ids of all sets of channels."""
+        return (self.ids, *self.others)
 
     def varies(self, axis: int) -> bool:
         """Whether the ids differ along an axis.
@@ -32,12 +45,42 @@ class Layout:
         Args:
             axis: The axis, from either end.
         """
-        return bool(self.ids.shape[axis] > 1)
+        return any(ids.shape[axis] > 1 for ids in self.planes)
 
     @property
     def axes(self) -> tuple[int, ...]:
         """The axes along which the ids differ."""
-        return tuple(k for k, n in enumerate(self.ids.shape) if n > 1)
+        return tuple(axis for ids in self.planes for axis in varying(ids))
+
+    def split(self) -> tuple["Layout", ...]:
+        """Return one layout per set of channels."""
+        return tuple(Layout(ids, self.shape) for ids in self.planes)
+
+
+def varying(ids: Ids) -> tuple[int, ...]:
+    """Return the axes along which ids differ.
+
+    Args:
+        ids: Ids; an axis along which they are constant has length 1.
+    """
+    return tuple(axis for axis, length in enumerate(ids.shape) if length > 1)
+
+
+def joined(planes: Iterable[Ids], shape: Sequence[int]) -> Layout | None:
+    """Return the layout of a tensor that carries several sets of channels.
+
+    Args:
+        planes: The ids of each set; those that vary nowhere are left out where others vary.
+        shape: The tensor's shape.
+
+    Returns:
+        The layout; None if two sets vary along one axis.
+    """
+    found = list(planes)
+    varied = [ids for ids in found if varying(ids)]
+    first, *others = varied or found[:1]
+    axes = [axis for ids in varied for axis in varying(ids)]
+    return Layout(first, tuple(shape), tuple(others)) if len(axes) == len(set(axes)) else None
 
 
 def constant(shape: Sequence[int], value: int = NONE) -> Layout:
@@ -74,6 +117,9 @@ class Channels:
     def __init__(self) -> None:
         self.count = 0
         self.coupled: set[int] = set()
+        self.cuts: dict[int, set[str]] = {}
+        self.weighed: set[int] = set()
+        self.sizes: dict[tuple[str, Place], Ids | None] = {}
         self._union: Any = nx.utils.UnionFind()
         self._reasons: list[str] = ["it is tied to a tensor without channels"]
         self._frozen: dict[int, str] = {}
@@ -114,6 +160,24 @@ class Channels:
         """
         for one in np.unique(ids[ids >= 0]).tolist():
             self._frozen.setdefault(one, reason)
+
+    def cut(self, ids: Ids, where: str) -> None:
+        """Note that these channels are cut out: some of them must always be left.
+
+        Args:
+            ids: The channels, of any shape; negative ids are passed over.
+            where: A name of the cut; the channels of different cuts are in different groups.
+        """
+        for one in np.unique(ids[ids >= 0]).tolist():
+            self.cuts.setdefault(one, set()).add(where)
+
+    def multiply(self, ids: Ids) -> None:
+        """Note that a product reads or makes these channels, as a layer does.
+
+        Args:
+            ids: The channels, of any shape; negative ids are passed over.
+        """
+        self.weighed.update(np.unique(ids[ids >= 0]).tolist())
 
     def couple(self, ids: Ids) -> None:
         """Note that a statistic over these channels depends on all of them.
@@ -159,6 +223,14 @@ class Channels:
             first = ids.max(axis=axis, keepdims=True)
         return first
 
+    def roots(self, ids: Ids) -> set[int]:
+        """Return the ids that stand for those of an array.
+
+        Args:
+            ids: Ids of any shape; negative ones are passed over.
+        """
+        return {self.root(one) for one in np.unique(ids[ids >= 0]).tolist()}
+
     def root(self, one: int) -> int:
         """Return the id that stands for all those tied to this one.
 
@@ -166,6 +238,14 @@ class Channels:
             one: A channel.
         """
         return int(self._union[one])
+
+    def is_frozen(self, ids: Ids) -> bool:
+        """Whether all channels of an array are frozen by now.
+
+        Args:
+            ids: Ids of any shape.
+        """
+        return self.roots(ids) <= self.frozen_roots().keys()
 
     def frozen_roots(self) -> dict[int, str]:
         """Return the reason of each set of tied channels that is frozen."""
@@ -184,10 +264,30 @@ def channel_ids(layout: Layout, axis: int, channels: Channels) -> Ids:
         channels: The ids.
     """
     ids = layout.ids
+    if layout.others:
+        found = [one for one in layout.planes if one.shape[axis] > 1]
+        ids = found[0] if found else constant(layout.shape).ids
     for other in range(ids.ndim):
         if other != axis % ids.ndim:
             ids = channels.unite_along(ids, other)
     return np.broadcast_to(ids.reshape(-1), (layout.shape[axis],))
+
+
+def line(layout: Layout, axis: int, channels: Channels) -> Ids:
+    """Return one id per position of an axis, of the set of channels that lies along it.
+
+    Args:
+        layout: The tensor's layout.
+        axis: The axis, from either end.
+        channels: The ids.
+
+    Returns:
+        The ids; fixed ones where no set lies along the axis.
+    """
+    found = [ids for ids in layout.planes if ids.shape[axis] > 1]
+    still = [ids for ids in layout.planes if not varying(ids)]
+    first = (found or still or [constant(layout.shape).ids])[0]
+    return channel_ids(Layout(first, layout.shape), axis, channels)
 
 
 def concatenated(layouts: Iterable[Layout], axis: int, shape: Sequence[int]) -> Layout:

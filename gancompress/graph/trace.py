@@ -191,7 +191,8 @@ class _Tracer(fx.Tracer):
         """Keep torch's layers whole, and what could not be traced through."""
         if module_qualified_name in self.opaque:
             return True
-        if isinstance(m, nn.Sequential):
+        # Of an `Unflatten`, the sizes have to be in the graph.
+        if isinstance(m, nn.Sequential | nn.Unflatten):
             return False
         # A subclass that adds only a constructor computes what torch's layer computes.
         own = [getattr(type(m), name, None) for name in ("forward", "_conv_forward")]

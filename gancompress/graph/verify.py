@@ -11,13 +11,14 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.utils._pytree import tree_leaves, tree_map
 
 from gancompress.graph.channels import ChannelGraph, ChannelGroup, Member, UnitIds
+from gancompress.graph.sizes import numbers_by_node, resized
 from gancompress.graph.traced import TracedGenerator
 from gancompress.graph.values import NamedInterpreter, clone_tensors, copy_module, named_inputs
 
 TOLERANCE: Final = 1e-10
 """Largest difference in float64, relative to the largest output where that exceeds 1."""
 
-_PRODUCTS = ("matmul", "bmm", "mm", "mv", "einsum", "attention")
+_PRODUCTS = ("matmul", "bmm", "mm", "mv", "einsum", "attention", "conv", "linear")
 _CONSUMERS = frozenset({"conv", "conv_transpose", "linear"})
 
 
@@ -68,7 +69,7 @@ class _Check:
         gone = np.array(sorted(dropped), dtype=np.int64)
         zeroed = self._run(_Zeroing(self.module, self._inputs(), self.graph, gone))
         try:
-            narrow = _sliced(self.module, self.graph.members, gone)
+            narrow = _sliced(self.module, self.graph, gone)
             sliced = self._run(_Quiet(narrow, self._inputs()))
         except Exception as error:  # noqa: BLE001 - any failure means that it cannot be sliced
             return f"verification: without a unit it fails ({str(error).splitlines()[0]})"
@@ -151,21 +152,25 @@ class _Zeroing(_Quiet):
             return super().run_node(n)
         saved = {one: self.env[one] for one in n.all_input_nodes}
         for one, value in saved.items():
-            ids = self.found.layouts.get(one.name)
-            if ids is not None and isinstance(value, Tensor):
-                self.env[one] = value * self._kept(ids, value.shape).to(value)
+            if isinstance(value, Tensor):
+                for ids in self._planes(one):
+                    value = value * self._kept(ids, value.shape).to(value)  # noqa: PLW2901
+                self.env[one] = value
         try:
             return super().run_node(n)
         finally:
             self.env.update(saved)
 
+    def _planes(self, node: fx.Node) -> Sequence[UnitIds]:
+        """Return the unit ids of every set of channels of a node's value."""
+        first = self.found.layouts.get(node.name)
+        return self.found.planes.get(node.name, () if first is None else (first,))
+
     def _consumes(self, node: fx.Node) -> bool:
         if node.op == "call_module":
             member = self.found.members.get(str(node.target))
             return member is not None and member.kind in _CONSUMERS and not member.depthwise
-        return any(
-            word in _name_of(node) for word in ("matmul", "bmm", "mm", "mv", "einsum", "attention")
-        )
+        return any(word in _name_of(node) for word in _PRODUCTS)
 
     def _kept(self, ids: UnitIds, shape: Sequence[int]) -> Tensor:
         """Return 1 where a value stays, at the batch size of the run."""
@@ -173,24 +178,49 @@ class _Zeroing(_Quiet):
         return torch.from_numpy(~np.isin(ids, self.gone))[index]
 
 
-def _sliced(module: fx.GraphModule, members: Mapping[str, Member], gone: UnitIds) -> fx.GraphModule:
+def _sliced(module: fx.GraphModule, graph: ChannelGraph, gone: UnitIds) -> fx.GraphModule:
     """Return a copy of the network without some units."""
     narrow = copy_module(module)
-    for path, member in members.items():
+    kept = np.ones(1 + max(map(_largest, graph.groups), default=0), dtype=np.bool_)
+    kept[gone] = False
+    done: dict[int, nn.Parameter | Tensor] = {}
+    for name, axes in graph.tensors.items():
+        if any(ids is not None and np.isin(ids, gone).any() for ids in axes):
+            path, _, own = name.rpartition(".")
+            layer = narrow.get_submodule(path)
+            tensor = getattr(layer, own)
+            if id(tensor) not in done:
+                part = _without(tensor.detach(), axes, gone)
+                done[id(tensor)] = nn.Parameter(part) if isinstance(tensor, nn.Parameter) else part
+            setattr(layer, own, done[id(tensor)])
+    for path, member in graph.members.items():
         if np.isin(member.inputs, gone).any() or np.isin(member.outputs, gone).any():
-            _slice_layer(narrow.get_submodule(path), member, gone)
+            _slice_layer(narrow.get_submodule(path), module.get_submodule(path), member, gone)
+    numbers = numbers_by_node(graph.sizes, kept)
+    for node in narrow.graph.nodes:
+        if node.name in numbers:
+            node.args, node.kwargs = resized((node.args, node.kwargs), numbers[node.name])
     return narrow
 
 
-def _slice_layer(layer: nn.Module, member: Member, gone: UnitIds) -> None:
+def _largest(group: ChannelGroup) -> int:
+    return max(group.unit_ids)
+
+
+def _without(tensor: Tensor, axes: Sequence[UnitIds | None], gone: UnitIds) -> Tensor:
+    """Return a tensor without some units."""
+    for axis, ids in enumerate(axes):
+        if ids is not None:
+            keep = torch.from_numpy(np.flatnonzero(~np.isin(ids, gone)))
+            tensor = tensor.index_select(axis, keep.to(tensor.device))
+    return tensor
+
+
+def _slice_layer(layer: nn.Module, whole: nn.Module, member: Member, gone: UnitIds) -> None:
+    """Give a layer what is left of the whole one's tensors."""
     done: dict[str, Tensor] = {}
     for name, axes in member.axes.items():
-        tensor = getattr(layer, name).detach()
-        for axis, ids in enumerate(axes):
-            if ids is not None:
-                keep = torch.from_numpy(np.flatnonzero(~np.isin(ids, gone)))
-                tensor = tensor.index_select(axis, keep.to(tensor.device))
-        done[name] = tensor
+        done[name] = _without(getattr(whole, name).detach(), axes, gone)
     for name, tensor in done.items():
         is_parameter = isinstance(getattr(layer, name), nn.Parameter)
         setattr(layer, name, nn.Parameter(tensor) if is_parameter else tensor)

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import ClassVar
 
 import numpy as np
@@ -41,6 +42,11 @@ class SortChannels(GraphPass):
         module = copy.deepcopy(traced.module)
         sources = _sources(graph, module)
         done: set[int] = set()
+        for name, axes in graph.tensors.items():
+            tensor = attrgetter(name)(module)
+            if id(tensor) not in done:
+                done.add(id(tensor))
+                _permute(tensor, axes, sources)
         for path, member in graph.members.items():
             layer = module.get_submodule(path)
             for name, axes in member.axes.items():
@@ -68,6 +74,11 @@ def unit_importance(
     place = {unit: k for k, unit in enumerate(group.unit_ids)}
     scores = np.zeros(len(place))
     for path in dict.fromkeys((*group.producers, *group.consumers)):
+        if path in graph.tensors:
+            axes = graph.tensors[path]
+            if sum(ids is not None for ids in axes) > 1:  # scales and shifts say nothing
+                _add_importance(scores, place, attrgetter(path)(module), axes)
+            continue
         layer = module.get_submodule(path)
         parameters = dict(layer.named_parameters(recurse=False))
         for name, axes in graph.members[path].axes.items():

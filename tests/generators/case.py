@@ -36,7 +36,7 @@ class Case:
     make: Callable[[], nn.Module]
     args: Callable[[], tuple[Any, ...]]
     kwargs: Callable[[], dict[str, Any]] = dict
-    elastic: float = 0.9
+    elastic: float = 0.99
     why: str = ""
     batch: bool = True
     size: bool = True

@@ -110,8 +110,8 @@ class Signal(nn.Module):
 
 
 CASES = (
-    Case("3d-unet", Volume, lambda: (torch.randn(1, 1, 8, 8, 8),), elastic=0.9),
-    Case("3d-latent", Shape, lambda: (torch.randn(2, 8),), elastic=0.9, size=False),
-    Case("1d-vocoder", Waveform, lambda: (torch.randn(1, 10, 12),), elastic=0.9),
-    Case("1d-latent", Signal, lambda: (torch.randn(2, 8),), elastic=0.9, size=False),
+    Case("3d-unet", Volume, lambda: (torch.randn(1, 1, 8, 8, 8),), elastic=0.99),
+    Case("3d-latent", Shape, lambda: (torch.randn(2, 8),), elastic=0.99, size=False),
+    Case("1d-vocoder", Waveform, lambda: (torch.randn(1, 10, 12),), elastic=0.99),
+    Case("1d-latent", Signal, lambda: (torch.randn(2, 8),), elastic=0.99, size=False),
 )

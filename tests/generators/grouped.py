@@ -74,6 +74,6 @@ def picture() -> tuple[Tensor]:
 
 
 CASES = (
-    Case("grouped", Grouped, picture, elastic=0.9),
-    Case("grouped-chained", Chained, picture, elastic=0.9),
+    Case("grouped", Grouped, picture, elastic=0.99),
+    Case("grouped-chained", Chained, picture, elastic=0.99),
 )

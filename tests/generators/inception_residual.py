@@ -82,6 +82,6 @@ class InceptionGenerator(nn.Module):
 
 CASES = (
     Case(
-        "inception-residual", InceptionGenerator, lambda: (torch.randn(1, 3, 16, 16),), elastic=0.9
+        "inception-residual", InceptionGenerator, lambda: (torch.randn(1, 3, 16, 16),), elastic=0.99
     ),
 )

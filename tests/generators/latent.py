@@ -99,8 +99,8 @@ def labelled() -> tuple[Tensor, Tensor]:
 
 
 CASES = (
-    Case("latent", Latent, latent, elastic=0.9, size=False),
-    Case("latent-fixed-view", FixedLatent, latent, elastic=0.2, size=False),
-    Case("latent-dcgan", Convolved, latent, elastic=0.9, size=False),
-    Case("latent-conditional", Conditional, labelled, elastic=0.9, size=False),
+    Case("latent", Latent, latent, elastic=0.99, size=False),
+    Case("latent-fixed-view", FixedLatent, latent, elastic=0.99, size=False),
+    Case("latent-dcgan", Convolved, latent, elastic=0.99, size=False),
+    Case("latent-conditional", Conditional, labelled, elastic=0.99, size=False),
 )

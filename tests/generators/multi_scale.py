@@ -69,11 +69,11 @@ def sizes() -> tuple[Tensor, Tensor]:
 
 
 CASES = (
-    Case("multi-scale", Pyramid, sizes, elastic=0.9),
+    Case("multi-scale", Pyramid, sizes, elastic=0.99),
     Case(
         "multi-scale-stages",
         Stages,
         lambda: ([torch.randn(1, 3, 8, 8), torch.randn(1, 3, 12, 12)],),
-        elastic=0.9,
+        elastic=0.99,
     ),
 )

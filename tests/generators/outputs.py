@@ -69,14 +69,14 @@ def picture() -> tuple[Tensor]:
 
 
 CASES = (
-    Case("outputs-several", Several, picture, elastic=0.9),
-    Case("outputs-dict", Mapped, picture, elastic=0.9),
+    Case("outputs-several", Several, picture, elastic=0.99),
+    Case("outputs-dict", Mapped, picture, elastic=0.99),
     Case(
         "outputs-features",
         Features,
         picture,
-        elastic=0.9,
+        elastic=0.99,
         why="the 16 channels that are an output stay; their neighbours narrow on the other side",
     ),
-    Case("outputs-named", Named, picture, elastic=0.9),
+    Case("outputs-named", Named, picture, elastic=0.99),
 )

@@ -104,13 +104,13 @@ def picture() -> tuple[Tensor]:
 
 
 CASES = (
-    Case("python-loops", Looped, picture, elastic=0.9),
-    Case("python-shapes", Shaped, picture, elastic=0.9),
+    Case("python-loops", Looped, picture, elastic=0.99),
+    Case("python-shapes", Shaped, picture, elastic=0.99),
     Case(
         "python-data-branch",
         Deciding,
         picture,
-        elastic=0.4,
+        elastic=0.99,
         why="the submodule that branches on a value is opaque, with what enters and leaves it",
         export=False,
     ),

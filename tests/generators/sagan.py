@@ -51,8 +51,7 @@ CASES = (
         "sagan",
         Sagan,
         args=lambda: (torch.randn(1, 6),),
-        elastic=0.65,
-        why="nothing is frozen: the attention's products have no weights, and count as coupled",
+        elastic=1.0,
         size=False,
     ),
 )

@@ -84,8 +84,7 @@ CASES = (
         "weight given to a function",
         Functional,
         _picture,
-        elastic=0.8,
-        why="a weight that a function reads too is frozen, and so is the function",
+        elastic=1.0,
     ),
     Case("residual to the input image", Enhancer, _picture, elastic=1.0),
 )

@@ -23,7 +23,7 @@ from gancompress.graph.values import copy_module
 from gancompress.graph.verify import failing_groups
 from gancompress.passes import run_passes
 
-SUBNETS = 5
+SUBNETS = 20
 
 FAMILIES = sorted(
     path.stem
@@ -209,6 +209,14 @@ def _active(net: Supernet, config: SubnetConfig) -> Any:
     return net._active(config)
 
 
+def _axes(net: Supernet, name: str, tensor: Tensor) -> Any:
+    """Return the units along each axis of a parameter, a layer's or one outside the layers."""
+    path, _, own = name.rpartition(".")
+    member = net.graph.members.get(path)
+    axes = member.axes.get(own) if member else net.graph.tensors.get(name)
+    return axes or (None,) * tensor.ndim
+
+
 def test_cost_is_the_predicted_one(case: Case) -> None:
     net = supernet(case)
     config = subnets(net, 2)[-1]
@@ -216,11 +224,9 @@ def test_cost_is_the_predicted_one(case: Case) -> None:
     small = net.materialise(config)
     sizes = {}
     for path, layer in net.net.named_modules():
-        member = net.graph.members.get(path)
-        for name, tensor in layer.named_parameters(recurse=False, remove_duplicate=False):
-            axes = member.axes.get(name) if member else None
-            kept = take(tensor, slices_of(axes or (None,) * tensor.ndim, active))
-            sizes[f"{path}.{name}".lstrip(".")] = kept.numel()
+        for own, tensor in layer.named_parameters(recurse=False, remove_duplicate=False):
+            name = f"{path}.{own}".lstrip(".")
+            sizes[name] = take(tensor, slices_of(_axes(net, name, tensor), active)).numel()
     found = dict(small.named_parameters(remove_duplicate=False))
     assert {name: p.numel() for name, p in found.items()} == sizes
 
@@ -323,10 +329,7 @@ def test_one_step_moves_every_active_weight(case: Case) -> None:
     reached = 0
     reference = dict(small.named_parameters())
     for name, parameter in net.net.named_parameters():
-        path, _, own = name.rpartition(".")
-        member = net.graph.members.get(path)
-        axes = member.axes.get(own) if member else None
-        slices = slices_of(axes or (None,) * parameter.ndim, active)
+        slices = slices_of(_axes(net, name, parameter), active)
         moved = parameter.detach() != before[name]
         gradient = reference[name].grad
         if gradient is None:

@@ -156,7 +156,6 @@ CASES = (
         "window-attention",
         SwinIR,
         lambda: (torch.randn(1, 3, 16, 14),),
-        elastic=0.9,
-        xfail="heads of a computed size (channels // heads) freeze the attention",
+        elastic=0.99,
     ),
 )

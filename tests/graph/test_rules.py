@@ -125,7 +125,7 @@ ROWS: dict[str, Row] = {
     "functional-norm-weight": Row(
         lambda m, x: m.o(F.instance_norm(m.a(x), weight=m.s)),
         {"a": conv(3, 8), "s": nn.Parameter(torch.ones(8)), "o": conv(8, 3)},
-        {"a": "8/8 not a layer's"},
+        {"a": "8/8"},
     ),
     "batch-norm": two("n", nn.BatchNorm2d(8), 8, {"a": "8/8"}),
     "group-norm": two("n", nn.GroupNorm(2, 8), 8, {"a": "2/8"}),
@@ -150,7 +150,7 @@ ROWS: dict[str, Row] = {
     "scale": Row(
         lambda m, x: m.o(m.a(x) * m.s),
         {"a": conv(3, 8), "s": nn.Parameter(torch.ones(1, 8, 1, 1)), "o": conv(8, 3)},
-        {"a": "8/8 tensor 's' is used outside a layer"},
+        {"a": "8/8"},
     ),
     "skip-to-input": Row(
         lambda m, x: m.o(m.a(x) + x), {"a": conv(3, 3), "o": conv(3, 3)}, {"a": "3/3 network input"}
@@ -168,7 +168,7 @@ ROWS: dict[str, Row] = {
     "outer": Row(
         lambda m, x: m.o(m.a(x).unsqueeze(2).mul(m.b(x).unsqueeze(1)).flatten(1, 2)),
         {"a": conv(3, 4), "b": conv(3, 5), "o": conv(20, 3)},
-        {"a": "4/4 plane", "b": "5/5 plane"},
+        {"a": "4/4 more than one way", "b": "5/5 more than one way"},
     ),
     "shared": Row(
         lambda m, x: m.o(m.b(m.b(m.a(x)))),
@@ -195,11 +195,9 @@ ROWS: dict[str, Row] = {
     "flip": after(lambda y: torch.flip(y, (1,)) + y.flip(1, 2), "8/8"),
     "flip-tie": after(lambda y: torch.flip(y, (1,)) + y, "4/8"),
     "expand": after(lambda y: y.mean((2, 3), keepdim=True).expand(-1, -1, 8, 8), "8/8"),
-    "expand-stated": after(
-        lambda y: y.mean((2, 3), keepdim=True).expand(-1, 8, 8, 8), "8/8 constant"
-    ),
+    "expand-stated": after(lambda y: y.mean((2, 3), keepdim=True).expand(-1, 8, 8, 8), "8/8"),
     "repeat": after(lambda y: y.repeat(1, 2, 1, 1), "8/8", 16),
-    "repeat-symbolic": after(lambda y: y.repeat(1, y.size(0) + 1, 1, 1)[:, :8], "8/8 repeat"),
+    "repeat-symbolic": after(lambda y: y.repeat(1, y.size(0) + 1, 1, 1)[:, :8], "8/8"),
     "tile": after(lambda y: torch.repeat_interleave(y, 2, dim=1), "8/8", 16),
     "interleave-space": after(lambda y: y.repeat_interleave(2, 3), "8/8"),
     "interleave-flat": after(
@@ -208,8 +206,16 @@ ROWS: dict[str, Row] = {
     "roll": after(lambda y: y.roll(2, 3), "8/8"),
     "roll-channels": after(lambda y: torch.roll(y, 2, 1), "8/8 rolls"),
     "index": after(lambda y: y[:, :, ::2, 1:] + y[..., :4, None, 1:].squeeze(3), "8/8"),
-    "index-constant": after(lambda y: y[:, 2:6], "8/8 constant positions", 4),
-    "index-one": after(lambda y: y[:, :1] * y, "8/8 constant positions"),
+    "index-constant": Row(
+        lambda m, x: m.o(m.a(x)[:, 2:6]),
+        {"a": conv(3, 8), "o": conv(4, 3)},
+        {"a[0:2,6:8]": "4/4", "a[2:6]": "4/4"},
+    ),
+    "index-one": Row(
+        lambda m, x: m.o(m.a(x)[:, :1] * m.a(x)),
+        {"a": conv(3, 8), "o": conv(8, 3)},
+        {"a[0:1]": "1/1 single", "a[1:8]": "7/7"},
+    ),
     "index-list": after(lambda y: y[:, [0, 2, 4]], "8/8 indexed by a tensor", 3),
     "select": after(lambda y: y.select(2, 0).unsqueeze(2), "8/8"),
     "unbind": after(lambda y: torch.stack(y.unbind(2), 2), "8/8"),
@@ -217,8 +223,8 @@ ROWS: dict[str, Row] = {
     "assign": after(assigned, "8/8 setitem"),
     "chunk": Row(gated, {"a": conv(3, 16), "o": conv(8, 3)}, {"a": "8/16"}),
     "chunk-space": after(lambda y: sum(y.chunk(2, 2)), "8/8"),
-    "chunk-uneven": after(lambda y: torch.cat(y.chunk(3, 1), 1), "8/8 constant channels"),
-    "split-stated": Row(parted, {"a": conv(3, 8), "o": conv(4, 3)}, {"a": "8/8 constant channels"}),
+    "chunk-uneven": after(lambda y: torch.cat(y.chunk(3, 1), 1), "8/8 unequal parts"),
+    "split-stated": Row(parted, {"a": conv(3, 8), "o": conv(4, 3)}, {"a": "4/8"}),
     "halves": Row(halves, {"a": conv(3, 16), "o": conv(8, 3)}, {"a": "8/16"}),
     "pixel-shuffle": after(lambda y: F.pixel_shuffle(y, 2), "2/8", 2),
     "pixel-unshuffle": after(lambda y: F.pixel_unshuffle(y, 2), "8/8", 32),
@@ -236,7 +242,7 @@ ROWS: dict[str, Row] = {
     "view-stated": Row(
         lambda m, x: m.o(m.t(m.l(x).view(-1, 8, 4, 4))),
         linear,
-        {"l": "128/128 constants", "t": "4/4"},
+        {"l": "8/128", "t": "4/4"},
         (1, 6),
     ),
     "view-regroup": after(
@@ -303,12 +309,12 @@ ROWS: dict[str, Row] = {
     "functional": Row(
         lambda m, x: m.o(F.conv2d(m.a(x), m.w)),
         {"a": conv(3, 8), "w": nn.Parameter(torch.ones(6, 8, 1, 1)), "o": conv(6, 3)},
-        {"a": "8/8 not a layer's"},
+        {"a": "8/8", "w": "6/6"},
     ),
     "functional-transposed": Row(
         lambda m, x: m.o(F.conv_transpose2d(m.a(x), m.w)),
         {"a": conv(3, 8), "w": nn.Parameter(torch.ones(8, 6, 2, 2)), "o": conv(6, 3)},
-        {"a": "8/8 not a layer's"},
+        {"a": "8/8", "w.axis1": "6/6"},
     ),
     # contract
     "attention": Row(
@@ -337,12 +343,12 @@ ROWS: dict[str, Row] = {
     "einsum-plane": Row(
         lambda m, x: m.o(torch.einsum("bchw,bdhw", m.a(x), m.b(x))[None, :, :, None]),
         {"a": conv(3, 8), "b": conv(3, 4), "o": conv(8, 3)},
-        {"a": "8/8 plane", "b": "4/4 plane"},
+        {"a": "8/8", "b": "4/4 along one axis"},
     ),
     "einsum-one-sided": Row(
         lambda m, x: m.o(torch.einsum("bchw,cd->bdhw", m.a(x), torch.ones(8, 1))),
         {"a": conv(3, 8), "o": conv(1, 3)},
-        {"a": "8/8 one side"},
+        {"a": "8/8"},
     ),
     "einsum-diagonal": after(
         lambda y: torch.einsum("bchh,bchw->bchw", y, y), "8/8 einsum", uncounted=512

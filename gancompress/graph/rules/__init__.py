@@ -3,7 +3,11 @@
 from gancompress.graph.rules.base import OpCall, OpRule, Part
 from gancompress.graph.rules.combine import CombineRule
 from gancompress.graph.rules.contract import AttentionRule, EinsumRule, MatmulRule
-from gancompress.graph.rules.functional import FunctionalRule
+from gancompress.graph.rules.functional import (
+    FunctionalConvRule,
+    FunctionalLinearRule,
+    FunctionalNormRule,
+)
 from gancompress.graph.rules.keep import CreateRule, ElementwiseRule, PadRule, SpatialRule
 from gancompress.graph.rules.norms import (
     ChannelNormRule,
@@ -20,8 +24,15 @@ from gancompress.graph.rules.reshape import (
     PixelUnshuffleRule,
     ReshapeRule,
 )
-from gancompress.graph.rules.split import IndexRule, SplitRule, UnbindRule
-from gancompress.graph.rules.views import CatRule, RepeatRule, RollRule, TupleRule, ViewRule
+from gancompress.graph.rules.split import GLURule, IndexRule, SplitRule, UnbindRule
+from gancompress.graph.rules.views import (
+    CatRule,
+    ExpandRule,
+    RepeatRule,
+    RollRule,
+    TupleRule,
+    ViewRule,
+)
 
 __all__ = ["OpCall", "OpRule", "Part", "builtin_rules"]
 
@@ -33,7 +44,8 @@ def builtin_rules() -> tuple[OpRule, ...]:
         *(ChannelNormRule(), GroupNormRule(), LayerNormRule(), PReLURule(), SoftmaxRule()),
         *(ElementwiseRule(), SpatialRule(), PadRule(), CreateRule()),
         *(ReduceRule(), CombineRule(), MatmulRule(), EinsumRule(), AttentionRule()),
-        *(TupleRule(), IndexRule(), SplitRule(), UnbindRule()),
+        *(TupleRule(), IndexRule(), SplitRule(), GLURule(), UnbindRule()),
         *(ReshapeRule(), PixelShuffleRule(), PixelUnshuffleRule(), ChannelShuffleRule()),
-        *(ViewRule(), CatRule(), RepeatRule(), RollRule(), FunctionalRule()),
+        *(ViewRule(), ExpandRule(), CatRule(), RepeatRule(), RollRule()),
+        *(FunctionalConvRule(), FunctionalLinearRule(), FunctionalNormRule()),
     )

@@ -1,14 +1,14 @@
 """What an operator rule is: the only place that knows an operator."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar, Literal
 
 from torch import fx, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
-from gancompress.graph.layout import Channels, Ids, Layout, constant
+from gancompress.graph.layout import Channels, Ids, Layout, Place, constant, joined
 from gancompress.graph.source import describe_place
 from gancompress.graph.values import TensorSpec
 
@@ -116,6 +116,26 @@ class OpCall:
             return self.node.args[position]
         return next((self.node.kwargs[n] for n in names if n in self.node.kwargs), None)
 
+    def place(self, position: int, *names: str) -> Place:
+        """Return where an argument stands in the call.
+
+        Args:
+            position: Position among the positional arguments.
+            *names: Names that torch gives it.
+        """
+        if position < len(self.node.args):
+            return (position,)
+        return (next((name for name in names if name in self.node.kwargs), names[0]),)
+
+    def resize(self, place: Place, ids: Ids | None) -> None:
+        """Let a narrow net count channels where the code states their number.
+
+        Args:
+            place: Where the number is: position or name of the argument, then indices.
+            ids: The channels that it counts; None to let torch infer it (-1).
+        """
+        self.channels.sizes[self.node.name, place] = ids
+
     def freeze(self, reason: str = "") -> LayoutTree:
         """Freeze everything that enters, and return outputs that cannot be sliced.
 
@@ -124,7 +144,8 @@ class OpCall:
         """
         text = f"{self.where}: {reason}" if reason else self.where
         for layout in self.layouts:
-            self.channels.freeze(layout.ids, text)
+            for ids in layout.planes:
+                self.channels.freeze(ids, text)
         source = text if self.layouts else f"it is tied to a tensor made by {self.where}"
         fixed = self.channels.fixed(source)
         return outputs_like(self.value, lambda spec: constant(spec.shape, fixed))
@@ -150,11 +171,20 @@ class OpRule(ABC):
     """What one kind of operator does to channels.
 
     A subclass lists what it stands for, or overrides `matches`.
+
+    Attributes:
+        functions: Functions that it stands for.
+        methods: Names of tensor methods that it stands for.
+        modules: Classes of layers that it stands for.
+        sets: What becomes of a tensor that carries several sets of channels (a weight, an outer
+            product): ``one`` keeps the set along the usual axis and freezes the others, ``each``
+            applies the rule set by set to the first argument, ``all`` leaves it to the rule.
     """
 
     functions: ClassVar[frozenset[Any]] = frozenset()
     methods: ClassVar[frozenset[str]] = frozenset()
     modules: ClassVar[tuple[type[nn.Module], ...]] = ()
+    sets: ClassVar[Literal["one", "each", "all"]] = "one"
 
     def matches(self, call: OpCall) -> bool:
         """Whether the rule stands for an operator call.
@@ -186,6 +216,47 @@ class OpRule(ABC):
             call: The call.
         """
         return 0
+
+
+def apply_rule(rule: OpRule, call: OpCall) -> LayoutTree:
+    """Apply a rule, set by set where a tensor carries several sets of channels.
+
+    Args:
+        rule: The rule.
+        call: The call.
+    """
+    first = call.args[0] if call.args else None
+    if rule.sets == "all" or not any(layout.others for layout in call.layouts):
+        return rule.apply(call)
+    alone = not any(layout.others for layout in call.layouts if layout is not first)
+    if rule.sets == "one" or not isinstance(first, Layout) or not alone:
+        args, kwargs = tree_map(lambda v: _main_set(v, call), (call.args, dict(call.kwargs)))
+        return rule.apply(replace(call, args=args, kwargs=kwargs))
+    results = [rule.apply(replace(call, args=(one, *call.args[1:]))) for one in first.split()]
+    found = _joined(call.value, results)
+    return call.freeze("it puts two sets of channels on one axis") if found is None else found
+
+
+def _main_set(value: Any, call: OpCall) -> Any:
+    """Keep the set of channels along the usual axis; freeze the others, and leave them out."""
+    if not isinstance(value, Layout) or not value.others:
+        return value
+    first = next((ids for ids in value.planes if len(value.shape) > 2 and ids.shape[1] > 1), None)
+    kept = value.planes[-1] if first is None else first
+    for ids in value.planes:
+        if ids is not kept:
+            call.channels.freeze(ids, f"{call.where}: it takes channels along one axis only")
+    return Layout(kept, value.shape)
+
+
+def _joined(value: Any, results: Sequence[LayoutTree]) -> LayoutTree | None:
+    """Put together what a rule found for each set of channels, nested as the call gives it."""
+    if isinstance(value, TensorSpec):
+        return joined([ids for layout in results for ids in layout.planes], value.shape)
+    if isinstance(value, tuple | list):
+        parts = [_joined(one, [r[k] for r in results]) for k, one in enumerate(value)]
+        return None if any(part is None for part in parts) else tuple(parts)
+    return None
 
 
 def words(text: str) -> list[str]:

@@ -1,14 +1,14 @@
 """Operators that combine tensors position by position: equal positions become one unit."""
 
 import operator
-from functools import reduce
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import torch
 
-from gancompress.graph.layout import Channels, Ids, Layout
+from gancompress.graph.layout import NONE, Channels, Ids, Layout, joined, varying
 from gancompress.graph.rules.base import LayoutTree, OpCall, OpRule, words
+from gancompress.graph.rules.views import with_rank
 
 _NAMES = words(
     "add sub subtract mul multiply div divide true_divide floor_divide pow "
@@ -25,6 +25,7 @@ _OPERATORS = words(
 class CombineRule(OpRule):
     """Sums, products and choices of tensors that broadcast against each other."""
 
+    sets = "all"
     functions: ClassVar[frozenset[Any]] = frozenset(
         getattr(torch, n) for n in _NAMES if hasattr(torch, n)
     ) | {getattr(operator, n) for n in _OPERATORS}
@@ -33,34 +34,35 @@ class CombineRule(OpRule):
     def apply(self, call: OpCall) -> LayoutTree:
         """Tie the ids at equal positions; a broadcast axis ties nothing."""
         rank = len(call.shape)
-        layouts = [_with_rank(one, rank) for one in call.layouts]
-        if any(_crosses(a, b) for a in layouts for b in layouts):
-            return call.freeze("it spans a plane of two sets of channels")
-        total = reduce(lambda a, b: _combine(a, b, call.channels), layouts)
-        return Layout(total.ids, call.shape)
+        layouts = [with_rank(one, rank) for one in call.layouts]
+        planes = _united([ids for one in layouts for ids in one.planes], call.channels)
+        for layout in layouts:
+            for ids in planes:
+                _tie_full(ids, layout, call.channels)
+        found = joined(planes, call.shape)
+        return call.freeze("it mixes channels of several axes") if found is None else found
 
 
-def _with_rank(layout: Layout, rank: int) -> Layout:
-    missing = (1,) * (rank - len(layout.shape))
-    return Layout(layout.ids.reshape(missing + layout.ids.shape), missing + layout.shape)
+def _united(planes: list[Ids], channels: Channels) -> list[Ids]:
+    """Unite the ids that vary along the same axes; those that vary nowhere, with each other."""
+    found: list[Ids] = []
+    for ids in planes:
+        axes = set(varying(ids))
+        same = [one for one in found if axes & set(varying(one)) or not (axes or varying(one))]
+        for one in same:
+            ids = channels.unite(one, ids)  # noqa: PLW2901 - what stands there now
+        found = [one for one in found if not any(one is other for other in same)] + [ids]
+    return found
 
 
-def _broadcast_over(small: Layout, large: Layout) -> bool:
-    """Whether one tensor is repeated along an axis that carries channels of the other."""
-    return any(small.shape[axis] == 1 < large.shape[axis] for axis in large.axes)
+def _tie_full(ids: Ids, layout: Layout, channels: Channels) -> None:
+    """Tie channels to a tensor that is as long as they are, but does not vary with them."""
+    if any(set(varying(ids)) & set(varying(one)) for one in layout.planes):
+        return  # they are united already
+    for axis in varying(ids):
+        if layout.shape[axis] > 1 and not layout.varies(axis):
+            still = [one for one in layout.planes if not varying(one)]
+            channels.unite(ids, still[0] if still else _NO_CHANNELS.reshape((1,) * ids.ndim))
 
 
-def _crosses(left: Layout, right: Layout) -> bool:
-    """Whether each side is repeated along channels of the other, as in an outer product."""
-    spread = _broadcast_over(left, right) and _broadcast_over(right, left)
-    return spread or bool(_broadcast_over(left, right) and set(left.axes) - set(right.axes))
-
-
-def _combine(left: Layout, right: Layout, channels: Channels) -> Layout:
-    shape = tuple(np.broadcast_shapes(left.shape, right.shape))
-    if _broadcast_over(left, right):
-        return Layout(right.ids, shape)
-    if _broadcast_over(right, left):
-        return Layout(left.ids, shape)
-    ids: Ids = channels.unite(left.ids, right.ids)
-    return Layout(ids, shape)
+_NO_CHANNELS: Final = np.array([NONE], dtype=np.int64)

@@ -3,13 +3,13 @@
 import operator
 from collections.abc import Sequence
 from math import prod
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 
-from gancompress.graph.layout import Layout, along, channel_ids, constant
+from gancompress.graph.layout import Ids, Layout, along, constant, joined, varying
 from gancompress.graph.rules.base import LayoutTree, OpCall, OpRule
+from gancompress.graph.rules.sizes import ids_along
 
 Labels = tuple[str, ...]
 
@@ -22,23 +22,24 @@ def contract(call: OpCall, operands: Sequence[tuple[Layout, Labels]], result: La
         operands: Each tensor with one label per axis.
         result: The labels of the result's axes.
     """
-    if any(len(layout.axes) > 1 for layout, _ in operands):
-        return call.freeze("it multiplies tensors with channels on two axes")
-    found: dict[str, Any] = {}
+    if any(len(varying(ids)) > 1 for layout, _ in operands for ids in layout.planes):
+        return call.freeze("it multiplies tensors with one set of channels on two axes")
+    found: dict[str, Ids] = {}
     for layout, labels in operands:
         for axis in layout.axes:
-            ids = channel_ids(layout, axis, call.channels)
-            label = labels[axis]
+            ids, label = ids_along(layout, axis), labels[axis]
             found[label] = call.channels.unite(found[label], ids) if label in found else ids
     for layout, labels in operands:
         for axis, label in enumerate(labels):
             if label in found and not layout.varies(axis) and layout.shape[axis] > 1:
-                return call.freeze("one side has no channels along the axis that is multiplied")
-    kept = [axis for axis, label in enumerate(result) if label in found]
-    if len(kept) > 1:
-        return call.freeze("it spans a plane of two sets of channels")
+                call.channels.freeze(
+                    found[label], f"{call.where}: one side has no channels along the axis"
+                )
+    for ids in found.values():
+        call.channels.multiply(ids)
+    kept = [along(found[label], k, call.shape) for k, label in enumerate(result) if label in found]
     if kept:
-        return along(found[result[kept[0]]], kept[0], call.shape)
+        return joined([one.ids for one in kept], call.shape) or call.freeze()
     fixed = call.channels.fixed(f"it is tied to the result of {call.where}")
     return constant(call.shape, fixed)
 
@@ -55,6 +56,7 @@ def _product_macs(operands: Sequence[tuple[Layout, Labels]]) -> int:
 class MatmulRule(OpRule):
     """Matrix products, batched or not."""
 
+    sets = "all"
     functions = frozenset({torch.matmul, torch.bmm, torch.mm, torch.mv, operator.matmul})
     methods = frozenset({"matmul", "bmm", "mm", "mv", "__matmul__"})
 
@@ -85,6 +87,7 @@ def _batch(count: int) -> Labels:
 class EinsumRule(OpRule):
     """Einsum without ellipsis and without repeated labels in one operand."""
 
+    sets = "all"
     functions = frozenset({torch.einsum})
 
     def matches(self, call: OpCall) -> bool:
@@ -117,13 +120,15 @@ class EinsumRule(OpRule):
 class AttentionRule(OpRule):
     """Scaled dot-product attention; its scale depends on the number of channels."""
 
+    sets = "all"
     functions = frozenset({F.scaled_dot_product_attention})
 
     def apply(self, call: OpCall) -> LayoutTree:
         """Tie query and key, pass the value's channels on."""
         operands, result = self._expression(call)
         for layout, _ in operands[:2]:
-            call.channels.couple(layout.ids)
+            for ids in layout.planes:
+                call.channels.couple(ids)
         return contract(call, operands, result)
 
     def macs(self, call: OpCall) -> int:

@@ -35,6 +35,7 @@ def _existing(module: object, names: list[str]) -> set[object]:
 class ElementwiseRule(OpRule):
     """Operators that treat every element by itself: the layout stays as it is."""
 
+    sets = "each"
     functions = frozenset(_existing(F, _ACTIVATIONS) | _existing(torch, _MATHS + _ACTIVATIONS)) | {
         operator.neg,
         operator.pos,
@@ -74,14 +75,12 @@ class SpatialRule(OpRule):
         for name in (f"{kind}{n}d", f"{kind}{n}d_with_indices")
         for place in (F, torch)
         if hasattr(place, name)
-    ) | {F.interpolate, F.upsample, F.grid_sample, F.instance_norm}
+    ) | {F.interpolate, F.upsample, F.grid_sample}
     modules = (*_WINDOWS, nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d)
 
     def apply(self, call: OpCall) -> LayoutTree:
         """Keep what varies before the spatial axes; tie what varies along them."""
-        layout, *others = call.layouts
-        if call.target is F.instance_norm and others:
-            return call.freeze("its weights are not a layer's")
+        layout = call.layouts[0]
         name = type(call.module).__name__ if call.module else call.target.__name__
         digit = re.search(r"(\d)d", name)
         spatial = int(digit[1]) if digit else len(layout.shape) - 2

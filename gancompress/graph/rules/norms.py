@@ -99,6 +99,7 @@ class PReLURule(OpRule):
 class SoftmaxRule(OpRule):
     """Softmax and normalisation to length one: over channels they couple the statistics."""
 
+    sets = "each"
     modules = (nn.Softmax, nn.LogSoftmax, nn.Softmin, nn.Softmax2d)
     functions = frozenset(
         {nn.functional.softmax, nn.functional.log_softmax, nn.functional.softmin}

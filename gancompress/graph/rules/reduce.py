@@ -17,6 +17,7 @@ class ReduceRule(OpRule):
     A sum or mean over channels couples their statistics; an extreme over channels freezes them.
     """
 
+    sets = "each"
     functions: ClassVar[frozenset[Any]] = frozenset(
         getattr(torch, n) for n in _SMOOTH + _CHOOSING
     ) | {torch.linalg.vector_norm}

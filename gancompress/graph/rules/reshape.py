@@ -1,7 +1,7 @@
 """Operators that regroup axes: reshape, flatten, pixel shuffle, channel shuffle."""
 
-import operator
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,132 +9,168 @@ import torch
 import torch.nn.functional as F
 from torch import fx, nn
 
-from gancompress.graph.layout import Ids, Layout, along, channel_ids
+from gancompress.graph.layout import Ids, Layout, Place, along, channel_ids, joined
 from gancompress.graph.rules.base import LayoutTree, OpCall, OpRule
+from gancompress.graph.rules.sizes import Origin, counts_behind, ids_along, origin
 from gancompress.graph.rules.split import tie_parts
-from gancompress.graph.rules.views import sequence
+from gancompress.graph.rules.views import sequence, sequence_places
 
 _MERGES = frozenset({"flatten", "view_as", "reshape_as", "ravel"})
+
+
+@dataclass(frozen=True)
+class _Size:
+    """A size of the new shape.
+
+    Args:
+        raw: A number, or a node where it is symbolic.
+        place: Where it stands in the call; None where it cannot be replaced by itself.
+    """
+
+    raw: Any
+    place: Place | None
 
 
 class ReshapeRule(OpRule):
     """View, reshape, flatten and unflatten.
 
     Axes that are merged or kept carry their ids along. Where an axis of channels is split, one
-    of the new axes must be symbolic: it counts the units, and each holds what stands along the
-    other ones. A number of channels that is written as a constant freezes them.
+    of the new axes counts the units, and each unit holds what stands along the other ones: the
+    axis whose size is symbolic or inferred; else the second axis, where channels usually lie,
+    or the largest. Sizes that are constants, or computed from other channels, are counted anew.
     """
 
+    sets = "all"
     functions = frozenset({torch.reshape, torch.flatten, torch.unflatten, torch.ravel})
     methods = frozenset({"view", "reshape", "unflatten"}) | _MERGES
-    modules = (nn.Flatten, nn.Unflatten)
+    modules = (nn.Flatten,)
 
     def apply(self, call: OpCall) -> LayoutTree:
         """Regroup the ids block of axes by block of axes."""
         layout = call.layouts[0]
-        free = self._free(call, layout)
-        ids = layout.ids
-        _tie_renamed(call, layout)
-        others = _counted_elsewhere(call, ids)
-        if others:
-            reason = "a size is computed from the number of another tensor's channels"
-            for other in others:
-                call.channels.freeze(other, f"{call.where}: {reason}")
-            return call.freeze(reason)
-        sizes: list[int] = []
-        ties: list[int] = []
-        for ins, outs in _blocks(layout.shape, call.shape):
-            varied = [axis for axis in ins if layout.varies(axis)]
-            if not varied:
-                sizes += [1] * len(outs)
-                continue
-            reason, keep = _unit_axis(layout.shape, ins, call.shape, outs, free)
-            if reason:
-                return call.freeze(reason)
-            ids = _full_along(ids, ins, layout.shape)
-            sizes += [call.shape[axis] for axis in outs]
-            ties += [axis for axis in outs if axis != keep]
-        ids = ids.reshape(sizes)
-        for axis in ties:
-            ids = call.channels.unite_along(ids, axis)
-        return Layout(ids, call.shape)
-
-    @staticmethod
-    def _free(call: OpCall, layout: Layout) -> list[bool]:
-        """Say for each new axis whether its size follows the tensor."""
-        rank = len(call.shape)
-        name = call.target if isinstance(call.target, str) else call.target.__name__
-        if isinstance(call.module, nn.Flatten) or name in _MERGES:
-            return [True] * rank
-        if isinstance(call.module, nn.Unflatten):
-            dim, sizes = call.module.dim, list(call.module.unflattened_size)
-        elif name == "unflatten":
-            dim, sizes = call.argument(1, "dim"), sequence(call, 2, "sizes", "unflattened_size")
-        else:
-            return [_is_free(size) for size in sequence(call, 1, "shape", "size")]
-        before = dim % len(layout.shape)
-        after = rank - before - len(sizes)
-        return [True] * before + [_is_free(size) for size in sizes] + [True] * after
+        sizes = _sizes(call, layout)
+        planes = [_regrouped(call, one, sizes) for one in layout.split()]
+        found = [ids for ids in planes if ids is not None]
+        result = joined(found, call.shape) if len(found) == len(planes) else None
+        if result is None:
+            return call.freeze("it regroups channels in more than one way")
+        merged = {
+            axis
+            for ins, outs in _blocks(layout.shape, call.shape)
+            for axis in _large(outs, call.shape)
+            if len(_large(outs, call.shape)) == 1
+            and any(layout.shape[k] > 1 and not layout.varies(k) for k in ins)
+        }
+        return _counted(call, result, sizes, merged)
 
 
-def _is_free(size: Any) -> bool:
-    return isinstance(size, fx.Node) or size == -1
+def _regrouped(call: OpCall, layout: Layout, sizes: Mapping[int, _Size]) -> Ids | None:
+    """Regroup one set of channels; None where it is not clear how."""
+    blocks = [
+        (ins, outs)
+        for ins, outs in _blocks(layout.shape, call.shape)
+        if any(layout.varies(axis) for axis in ins)
+    ]
+    ids, shape = layout.ids, [1] * len(call.shape)
+    for ins, outs in blocks:
+        ids = _full_along(ids, ins, layout.shape)
+        for axis in outs:
+            shape[axis] = call.shape[axis]
+    ids = ids.reshape(shape)
+    for ins, outs in blocks:
+        keep = _unit_axis(ids, outs, sizes)
+        moved = [axis for axis in outs if axis != keep and _differs(ids, axis)]
+        if keep is None or (moved and len(_large(ins, layout.shape)) > 1):
+            return None
+        for axis in outs:
+            if axis != keep:
+                ids = call.channels.unite_along(ids, axis)
+    return ids
 
 
-def _tie_renamed(call: OpCall, layout: Layout) -> None:
-    """Tie channels that keep their axis to those of the tensor that its size was read from.
-
-    So it is where attention over ``b, c, h, w = x.shape`` ends with ``.view(b, c, h, w)``.
-    """
-    if not isinstance(call.target, str) or call.target not in {"view", "reshape"}:
-        return
-    sizes = sequence(call, 1, "shape", "size")
-    for ins, outs in _blocks(layout.shape, call.shape):
-        varied = [axis for axis in ins if layout.varies(axis)]
-        large = [axis for axis in outs if call.shape[axis] > 1]
-        if len(varied) != 1 or len(large) != 1 or not isinstance(sizes[large[0]], fx.Node):
-            continue
-        other = _counted(sizes[large[0]], call.known)
-        if other is not None and other.size == call.shape[large[0]]:
-            own = channel_ids(layout, varied[0], call.channels)
-            call.channels.unite(own, other.reshape(-1))
+def _sizes(call: OpCall, layout: Layout) -> Mapping[int, _Size]:
+    """Return the sizes that the call states, by axis of the result; others follow the tensor."""
+    name = call.target if isinstance(call.target, str) else getattr(call.target, "__name__", "")
+    if call.module is not None or name in _MERGES:
+        return {}
+    if name == "unflatten":
+        before = call.argument(1, "dim") % len(layout.shape)
+        raws = sequence(call, 2, "sizes", "unflattened_size")
+        places = sequence_places(call, 2, "sizes", "unflattened_size")
+    else:
+        before = 0
+        raws = sequence(call, 1, "shape", "size")
+        places = sequence_places(call, 1, "shape", "size")
+    return {before + k: _Size(*pair) for k, pair in enumerate(zip(raws, places, strict=True))}
 
 
-def _counted_elsewhere(call: OpCall, own: Ids) -> list[Ids]:
-    """Return the channels of other groups whose number one of the sizes is computed from.
-
-    Such a size changes with a group that is not the one being regrouped.
-    """
-    found: list[Ids] = []
-    mine = {call.channels.root(one) for one in np.unique(own[own >= 0]).tolist()}
-    first = call.node.args[0] if call.node.args else None
-    queue = [n for n in call.node.all_input_nodes if n is not first]
-    seen: set[fx.Node] = set()
-    while queue:
-        node = queue.pop()
-        if node in seen or isinstance(call.known.get(node), Layout):
-            continue
-        seen.add(node)
-        ids = _counted(node, call.known)
-        if ids is None:
-            queue.extend(node.all_input_nodes)
-        elif {call.channels.root(one) for one in np.unique(ids[ids >= 0]).tolist()} - mine:
-            found.append(ids)
-    return found
-
-
-def _counted(node: fx.Node, known: Mapping[fx.Node, Any]) -> Ids | None:
-    """Return the ids along the axis whose length a node is; None if it is no such length."""
-    source, axis = (*node.args, None)[:2] if node.args else (None, None)
-    if node.target is operator.getitem and isinstance(source, fx.Node):
-        # ``x.shape[axis]`` and ``x.size()[axis]``.
-        source = source.args[0] if source.target in {getattr, "size"} else None
-    elif node.target != "size":
+def _unit_axis(ids: Ids, outs: range, sizes: Mapping[int, _Size]) -> int | None:
+    """Return the new axis that counts the units of a block; None where several could."""
+    moving = [axis for axis in outs if _differs(ids, axis)]
+    if len(moving) < 2:
+        return (moving or [axis for axis in outs if ids.shape[axis] > 1] or [outs[0]])[0]
+    free = [
+        axis
+        for axis in moving
+        if axis not in sizes or isinstance(sizes[axis].raw, fx.Node) or sizes[axis].raw == -1
+    ]
+    if len(free) > 1:
         return None
-    layout = known.get(source) if isinstance(source, fx.Node) else None
-    if not isinstance(layout, Layout) or not isinstance(axis, int):
-        return None
-    return layout.ids if layout.varies(axis) else np.empty(0, dtype=np.int64)
+    if free:
+        return free[0]
+    picture = moving[0] == 1 and moving[-1] == ids.ndim - 1  # as after a layer of latent features
+    return 1 if picture else max(moving, key=lambda axis: (ids.shape[axis], axis))
+
+
+def _differs(ids: Ids, axis: int) -> bool:
+    return bool((ids != ids.take([0], axis)).any())
+
+
+def _large(axes: range, shape: Sequence[int]) -> list[int]:
+    return [axis for axis in axes if shape[axis] > 1]
+
+
+def _counted(
+    call: OpCall, result: Layout, sizes: Mapping[int, _Size], merged: set[int]
+) -> LayoutTree:
+    """Count anew the sizes that would not follow their channels."""
+    inferred = sum(isinstance(size.raw, int) and size.raw == -1 for size in sizes.values())
+    changed: list[tuple[Place, Ids | None]] = []
+    for axis, size in sizes.items():
+        if not result.varies(axis):
+            others = counts_behind([size.raw], call)
+            if others:
+                return _refuse_foreign(call, others)
+            continue
+        ids = ids_along(result, axis)
+        if _follows(call, size, ids, axis):
+            continue
+        inferred += axis in merged
+        if size.place is None or inferred > 1:
+            return call.freeze("its shape states a number of channels")
+        changed.append((size.place, None if axis in merged else ids))
+    for place, counted in changed:
+        call.resize(place, counted)
+    return result
+
+
+def _follows(call: OpCall, size: _Size, ids: Ids, axis: int) -> bool:
+    """Whether a size changes with the channels along its axis by itself."""
+    raw = size.raw
+    if not isinstance(raw, fx.Node):
+        return bool(raw == -1)
+    source = call.known.get(first) if isinstance(first := (*raw.args, None)[0], fx.Node) else None
+    if size.place is None and raw.target in {getattr, "size"} and isinstance(source, Layout):
+        return call.channels.roots(ids_along(source, axis)) == call.channels.roots(ids)
+    return origin(call, raw, ids) is Origin.OWN
+
+
+def _refuse_foreign(call: OpCall, others: list[Ids]) -> LayoutTree:
+    """Freeze all whose number decides on the length of an axis without channels."""
+    reason = "a size is computed from the number of another tensor's channels"
+    for ids in others:
+        call.channels.freeze(ids, f"{call.where}: {reason}")
+    return call.freeze(reason)
 
 
 def _blocks(old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[range, range]]:
@@ -153,19 +189,6 @@ def _blocks(old: Sequence[int], new: Sequence[int]) -> Iterator[tuple[range, ran
             else:
                 right, j = right * new[j], j + 1
         yield range(first_i, i), range(first_j, j)
-
-
-def _unit_axis(
-    old: Sequence[int], ins: range, new: Sequence[int], outs: range, free: Sequence[bool]
-) -> tuple[str, int]:
-    """Return why a block cannot be narrowed, or the new axis that counts its units."""
-    large = [axis for axis in outs if new[axis] > 1]
-    counts = [axis for axis in large if free[axis]]
-    if not counts:
-        return f"its shape states {[new[axis] for axis in large]} channels as constants", 0
-    if len(counts) > 1 or (len(large) > 1 and sum(old[axis] > 1 for axis in ins) > 1):
-        return "it regroups channels in more than one way", 0
-    return "", counts[0]
 
 
 def _full_along(ids: Any, axes: range, shape: Sequence[int]) -> Any:

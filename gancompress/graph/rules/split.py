@@ -1,14 +1,18 @@
 """Operators that take channels apart: equal parts become pairs of one unit, others freeze."""
 
 import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Any
 
 import torch
-from torch import fx
+import torch.nn.functional as F
+from torch import nn
 
-from gancompress.graph.layout import Channels, Ids, Layout
+from gancompress.graph.layout import Channels, Ids, Layout, Place, constant, joined
 from gancompress.graph.rules.base import LayoutTree, OpCall, OpRule, specs
+from gancompress.graph.rules.sizes import Origin, ids_along, origin
 
 
 def tie_parts(ids: Ids, axis: int, parts: int, channels: Channels) -> None:
@@ -26,7 +30,7 @@ def tie_parts(ids: Ids, axis: int, parts: int, channels: Channels) -> None:
 
 
 class SplitRule(OpRule):
-    """Chunk and split: equal parts of a symbolic size narrow together."""
+    """Chunk and split: equal parts narrow together, parts of stated sizes each by itself."""
 
     functions = frozenset({torch.chunk, torch.split, torch.tensor_split})
     methods = frozenset({"chunk", "split", "tensor_split"})
@@ -39,25 +43,55 @@ class SplitRule(OpRule):
         lengths = [shape[axis] for shape in shapes]
         if not layout.varies(axis):
             return tuple(Layout(layout.ids, shape) for shape in shapes)
-        if len(set(lengths)) > 1 or self._is_fixed(call):
-            return call.freeze("it cuts at constant channels")
-        tie_parts(layout.ids, axis, len(shapes), call.channels)
         cuts = pairwise(accumulate(lengths, initial=0))
         before = (slice(None),) * axis
-        return tuple(
+        parts = tuple(
             Layout(layout.ids[(*before, slice(a, b))], shape)
             for (a, b), shape in zip(cuts, shapes, strict=True)
         )
+        refused = self._count(call, layout, axis, parts)
+        return call.freeze(refused) if refused else parts
 
     @staticmethod
-    def _is_fixed(call: OpCall) -> bool:
-        """Whether sizes are stated as constants, rather than a number of parts."""
+    def _count(call: OpCall, layout: Layout, axis: int, parts: Sequence[Layout]) -> str:
+        """Let the parts follow their channels; return why they cannot, or nothing."""
+        names = ("split_size", "split_size_or_sections", "chunks", "indices_or_sections")
         name = call.target if isinstance(call.target, str) else call.target.__name__
-        sizes = call.raw(1, "split_size", "split_size_or_sections", "chunks", "indices_or_sections")
-        if name == "split":
-            given = sizes if isinstance(sizes, tuple | list) else [sizes]
-            return any(isinstance(size, int) for size in given)
-        return not isinstance(sizes, int)
+        raw, place = call.raw(1, *names), call.place(1, *names)
+        equal = len({part.shape[axis] for part in parts}) == 1
+        if isinstance(raw, tuple | list) and name == "split":
+            for k, (size, part) in enumerate(zip(raw, parts, strict=True)):
+                line = ids_along(part, axis)
+                call.channels.cut(part.ids, f"{call.node.name}[{k}]")
+                if origin(call, size, line) is not Origin.OWN:
+                    call.resize((*place, k), line)
+            return ""
+        if not equal or isinstance(raw, tuple | list):
+            return "it cuts channels into unequal parts"
+        tie_parts(layout.ids, axis, len(parts), call.channels)
+        line = ids_along(parts[0], axis)
+        if name == "split" and origin(call, raw, line) is not Origin.OWN:
+            call.resize(place, line)
+        return ""
+
+
+class GLURule(OpRule):
+    """Gated linear units: the k-th channels of both halves are a unit."""
+
+    functions = frozenset({F.glu})
+    modules = (nn.GLU,)
+
+    def apply(self, call: OpCall) -> LayoutTree:
+        """Tie the halves, keep the first."""
+        layout = call.layouts[0]
+        stated = call.argument(1, "dim", default=-1)
+        dim = call.module.dim if isinstance(call.module, nn.GLU) else stated
+        axis = dim % len(layout.shape)
+        if not layout.varies(axis):
+            return Layout(layout.ids, call.shape)
+        tie_parts(layout.ids, axis, 2, call.channels)
+        before = (slice(None),) * axis
+        return Layout(layout.ids[(*before, slice(0, layout.shape[axis] // 2))], call.shape)
 
 
 class UnbindRule(OpRule):
@@ -79,77 +113,157 @@ class UnbindRule(OpRule):
 class IndexRule(OpRule):
     """Indexing and slicing a tensor, also by ``narrow`` and ``select``."""
 
+    sets = "all"
     functions = frozenset({operator.getitem, torch.narrow, torch.select})
     methods = frozenset({"narrow", "select"})
 
     def apply(self, call: OpCall) -> LayoutTree:
-        """Cut the layout; channels may be cut in equal symbolic parts only."""
+        """Cut the layout; a narrow net cuts the channels of that part that are left."""
         layout = call.args[0]
-        if call.target is operator.getitem:
-            items, raws = _as_tuple(call.args[1]), _as_tuple(call.node.args[1])
-        else:
-            items, raws = _along_dim(call, layout)
-        if not all(isinstance(i, int | slice) or i is None or i is Ellipsis for i in items):
-            return call.freeze("it is indexed by a tensor or a list")
-        used = sum(i is not None and i is not Ellipsis for i in items)
-        items, raws = (_without_ellipsis(t, len(layout.shape) - used) for t in (items, raws))
+        items = _items(call, layout)
+        if not all(_is_plain(item.value) for item in items):
+            return self._picked(call, layout, items)
         index: list[Any] = []
         axis = 0
-        for item, raw in zip(items, raws, strict=True):
-            if item is None:
+        for item in items:
+            if item.value is None:
                 index.append(None)
                 continue
-            kept = self._on_axis(layout, axis, item, raw, call.channels)
-            if kept is _REFUSED:
-                return call.freeze("it takes channels by constant positions")
-            index.append(kept)
+            reason = self._count(call, layout, axis, item) if layout.varies(axis) else ""
+            if reason:
+                return call.freeze(reason)
+            index.append(item.value)
             axis += 1
-        return Layout(layout.ids[tuple(index)], call.shape)
+        planes = [_indexed(ids, index) for ids in layout.planes]
+        return joined(planes, call.shape) or call.freeze()
 
     @staticmethod
-    def _on_axis(layout: Layout, axis: int, item: Any, raw: Any, channels: Channels) -> Any:
-        """Return what to index the compressed axis by."""
-        if not layout.varies(axis):
-            return slice(None) if isinstance(item, slice) else 0
-        if not isinstance(item, slice):
-            return _REFUSED
-        length = layout.shape[axis]
-        start, stop, step = item.indices(length)
-        if (start, stop, step) == (0, length, 1) and not isinstance(raw.stop, int):
-            return slice(None)
-        symbolic = not any(isinstance(v, int) and v for v in (raw.start, raw.stop))
-        part = stop - start
-        if step != 1 or not symbolic or part < 1 or length % part or start % part:
-            return _REFUSED
-        tie_parts(layout.ids, axis, length // part, channels)
-        return item
+    def _count(call: OpCall, layout: Layout, axis: int, item: "_Item") -> str:
+        """Let a cut through channels follow them; return why it cannot, or nothing."""
+        line, length = ids_along(layout, axis), layout.shape[axis]
+        if not isinstance(item.value, slice):
+            return "it takes a single channel"
+        start, stop, step = item.value.indices(length)
+        if step != 1 or start >= stop:
+            return "it takes channels by a step"
+        if any(ids.shape[axis] > 1 and ids.size > length for ids in layout.planes):
+            return "it cuts channels that lie along several axes"
+        if not item.counts and _in_equal_parts(call, item, line, (start, stop)):
+            tie_parts(line, 0, length // (stop - start), call.channels)
+            return ""
+        if stop - start < length:
+            call.channels.cut(line[start:stop], f"{call.node.name}.{axis}")
+        if start and item.start is not None:
+            call.resize(item.start_place, line[:start])
+        if item.stop is not None:
+            call.resize(item.stop_place, line[start if item.counts else 0 : stop])
+        return ""
+
+    @staticmethod
+    def _picked(call: OpCall, layout: Layout, items: Sequence["_Item"]) -> LayoutTree:
+        """Look rows of a table up: its other axes keep their channels."""
+        picks = [k for k, item in enumerate(items) if isinstance(item.value, Layout)]
+        whole = all(k in picks or item.value == slice(None) for k, item in enumerate(items))
+        if len(picks) != 1 or not whole or items[picks[0]].value.axes:
+            return call.freeze("it is indexed by a tensor or a list")
+        axis = picks[0]
+        rank = len(items[axis].value.shape)
+        planes: list[Ids] = []
+        for ids in layout.planes:
+            if ids.shape[axis] > 1:
+                call.channels.freeze(ids, f"{call.where}: it is looked up by a tensor")
+                continue
+            planes.append(ids.reshape(*ids.shape[:axis], *(1,) * rank, *ids.shape[axis + 1 :]))
+        fixed = call.channels.fixed(f"it is tied to the result of {call.where}")
+        return joined(planes or [constant(call.shape, fixed).ids], call.shape) or call.freeze()
 
 
-_REFUSED = object()
+@dataclass(frozen=True)
+class _Item:
+    """One item of an index.
+
+    Args:
+        value: The item as it was in the example.
+        start: Where a slice starts, as the graph holds it.
+        stop: Where it stops.
+        start_place: Where the start stands in the call.
+        stop_place: Where the stop, or the number of positions, stands.
+        counts: Whether ``stop`` is a number of positions, as in ``narrow``.
+    """
+
+    value: Any
+    start: Any = None
+    stop: Any = None
+    start_place: Place = ()
+    stop_place: Place = ()
+    counts: bool = False
+
+
+def _is_plain(item: Any) -> bool:
+    return item is None or isinstance(item, int | slice)
+
+
+def _indexed(ids: Ids, index: Sequence[Any]) -> Ids:
+    """Index ids, passing over the axes along which they are constant."""
+    axes = iter(ids.shape)
+    wanted: list[Any] = []
+    for item in index:
+        if item is None:
+            wanted.append(None)
+        elif next(axes) > 1:
+            wanted.append(item)
+        else:
+            wanted.append(slice(None) if isinstance(item, slice) else 0)
+    found: Ids = ids[tuple(wanted)]
+    return found
+
+
+def _in_equal_parts(call: OpCall, item: _Item, line: Ids, ends: tuple[int, int]) -> bool:
+    """Whether a slice such as ``[:c // 2]`` takes one of equal parts, and follows by itself."""
+    raws = [raw for raw in (item.start, item.stop) if raw is not None and raw != 0]
+    follows = raws and all(origin(call, raw, line) is Origin.OWN for raw in raws)
+    part = ends[1] - ends[0]
+    return bool(follows) and len(line) % part == 0 and ends[0] % part == 0
+
+
+def _items(call: OpCall, layout: Layout) -> list[_Item]:
+    """Return what each axis is indexed by, in the order of the axes."""
+    if call.target is not operator.getitem:
+        return _along_dim(call, layout)
+    values, raws = _as_tuple(call.args[1]), _as_tuple(call.node.args[1])
+    tuples = isinstance(call.node.args[1], tuple | list)
+    items = []
+    for k, (value, raw) in enumerate(zip(values, raws, strict=True)):
+        place: Place = (1, k) if tuples else (1,)
+        if isinstance(value, slice):
+            ends = (raw.start, raw.stop) if isinstance(raw, slice) else (raw, raw)
+            items.append(_Item(value, *ends, (*place, "start"), (*place, "stop")))
+        else:
+            items.append(_Item(value))
+    used = sum(item.value is not None and item.value is not Ellipsis for item in items)
+    full = [_Item(slice(None))] * (len(layout.shape) - used)
+    at = next((k for k, item in enumerate(items) if item.value is Ellipsis), None)
+    return [*items, *full] if at is None else [*items[:at], *full, *items[at + 1 :]]
 
 
 def _as_tuple(index: Any) -> tuple[Any, ...]:
-    return index if isinstance(index, tuple) else (index,)
+    return tuple(index) if isinstance(index, tuple) else (index,)
 
 
-def _without_ellipsis(items: tuple[Any, ...], missing: int) -> tuple[Any, ...]:
-    """Replace an ellipsis by full slices, or append them."""
-    full = (slice(None),) * missing
-    place = next((k for k, item in enumerate(items) if item is Ellipsis), None)
-    if place is None:
-        return items + full
-    return items[:place] + full + items[place + 1 :]
-
-
-def _along_dim(call: OpCall, layout: Layout) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-    """Write ``narrow`` and ``select`` as an index of values and one of what the graph holds."""
+def _along_dim(call: OpCall, layout: Layout) -> list[_Item]:
+    """Write ``narrow`` and ``select`` as an index."""
     axis = call.argument(1, "dim") % len(layout.shape)
-    before = (slice(None),) * axis
     name = call.target if isinstance(call.target, str) else call.target.__name__
     if name == "select":
-        return (*before, call.argument(2, "index")), (*before, call.raw(2, "index"))
-    start, length = call.argument(2, "start"), call.argument(3, "length")
-    raw = call.raw(3, "length")
-    stop = raw if isinstance(raw, fx.Node) else start + length
-    item = (*before, slice(start, start + length))
-    return item, (*before, slice(call.raw(2, "start"), stop))
+        item = _Item(call.argument(2, "index"))
+    else:
+        start, length = int(call.argument(2, "start")), int(call.argument(3, "length"))
+        start %= layout.shape[axis]
+        item = _Item(
+            slice(start, start + length),
+            *(call.raw(2, "start"), call.raw(3, "length")),
+            *(call.place(2, "start"), call.place(3, "length")),
+            counts=True,
+        )
+    after = len(layout.shape) - axis - 1
+    return [_Item(slice(None))] * axis + [item] + [_Item(slice(None))] * after
