@@ -171,6 +171,9 @@ def _group(found: Flow, failures: Mapping[str, str]) -> tuple[tuple[ChannelGroup
     searchable = np.zeros(len(number), dtype=np.bool_)
     for group in groups:
         searchable[list(group.unit_ids)] = group.frozen is None
+    # A group may begin with a buffer that is read before its first producer.
+    order = {line.name: k for k, line in reversed(list(enumerate(lines)))}
+    groups.sort(key=lambda group: order[group.producers[0]])
     return tuple(groups), _Units(of_id, searchable)
 
 

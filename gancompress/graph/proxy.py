@@ -66,7 +66,7 @@ class ValueProxy(fx.Proxy):
 
     def __bool__(self) -> bool:
         decision = bool(self.value)
-        self.tracer.specialise(f"decided as {decision}")
+        self.tracer.decide(self, f"decided as {decision}")
         return decision
 
     def __int__(self) -> int:
@@ -79,7 +79,7 @@ class ValueProxy(fx.Proxy):
         return float(self._number("number"))
 
     def _number(self, kind: str) -> Any:
-        self.tracer.specialise(f"{kind} fixed at {self.value}")
+        self.tracer.decide(self, f"{kind} fixed at {self.value}")
         return self.value
 
     def __round__(self, *digits: int) -> Any:

@@ -95,7 +95,8 @@ def _reason(error: BaseException) -> str:
     text = str(error).strip().splitlines()
     place = describe_place(failed_place(error.__traceback__))
     where = f" at {place}" if place else ""
-    return f"{type(error).__name__}: {text[0] if text else 'no message'}{where}"
+    kind = "" if isinstance(error, _UntraceableError) else f"{type(error).__name__}: "
+    return f"{kind}{text[0] if text else 'no message'}{where}"
 
 
 def _root_error(
@@ -115,6 +116,10 @@ def _root_error(
         f"cannot trace '{name}': {reason}",
         hint="move the code that cannot be traced into a submodule: it is then kept whole",
     )
+
+
+class _UntraceableError(TypeError):
+    """The generator does what cannot be written down as a graph; the message says what."""
 
 
 class _Tracer(fx.Tracer):
@@ -151,6 +156,17 @@ class _Tracer(fx.Tracer):
         place = current_place()
         line = source_line(place)
         self.decisions.append(Specialisation(*place, f"{what}: {line}" if line else what))
+
+    def decide(self, proxy: ValueProxy, what: str) -> None:
+        """Note that the running line fixes a value; inside a submodule, refuse to fix data.
+
+        A number that is read from a tensor may be another one for the next picture. A submodule
+        that decides on it is kept whole, since what it does cannot be written down as a graph.
+        The root cannot be kept whole: there, the decision is fixed and noted.
+        """
+        if self.module_stack and isinstance(proxy.value, Tensor) and _is_data(proxy.node):
+            raise _UntraceableError("it decides on a value that is in a tensor")
+        self.specialise(what)
 
     def create_args_for_root(
         self,
@@ -243,7 +259,7 @@ class _Tracer(fx.Tracer):
         proxy.node.meta["place"] = current_place()
         value = self._evaluate(kind, target, values_of(args), values_of(kwargs))
         if isinstance(value, np.ndarray):
-            raise TypeError("it leaves torch for a NumPy array")
+            raise _UntraceableError("it leaves torch for a NumPy array")
         # Constants that are compared with `is` must be themselves.
         if target in {operator.getitem, getattr} and (value is None or isinstance(value, str)):
             return value
@@ -264,6 +280,19 @@ class _Tracer(fx.Tracer):
             return _attribute(self.root, target)
         finally:
             self.running = False
+
+
+def _is_data(node: fx.Node) -> bool:
+    """Whether a tensor is computed from the inputs, or drawn; else its value is always the same."""
+    queue, seen = [node], set()
+    while queue:
+        one = queue.pop()
+        name = one.target if isinstance(one.target, str) else getattr(one.target, "__name__", "")
+        if one.op == "placeholder" or name.startswith(("rand", "bernoulli", "normal")):
+            return True
+        seen.add(one)
+        queue += [before for before in one.all_input_nodes if before not in seen]
+    return False
 
 
 def _attribute(root: nn.Module, path: str) -> Any:

@@ -136,6 +136,40 @@ def test_decisions_fall_as_in_the_example_and_are_listed() -> None:
     assert [n.target for n in traced.module.graph.nodes if n.op == "call_module"] == ["conv"]
 
 
+def test_a_submodule_that_decides_on_data_is_kept_whole() -> None:
+    class Decides(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.conv(x) if x.mean() > 0 else x
+
+    generator = nn.Sequential(nn.Conv2d(3, 4, 1), Decides())
+    for sign in (1, -1):
+        nn.init.constant_(generator[0].bias, 9.0 * sign)
+        traced = trace(generator, (picture(1, 3, 4, 4),))
+        assert list(traced.opaque) == ["1"]
+        assert "it decides on a value that is in a tensor at test_trace.py" in traced.opaque["1"]
+        nn.init.constant_(traced.module.get_submodule("0").bias, -9.0 * sign)
+        nn.init.constant_(generator[0].bias, -9.0 * sign)
+        same(traced, generator, picture(2, 3, 4, 4))
+
+
+def test_a_submodule_may_decide_on_a_buffer() -> None:
+    class Switched(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("on", torch.tensor(1))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * 2 if self.on > 0 else x
+
+    traced = trace(nn.Sequential(Switched()), (picture(1, 3, 4, 4),))
+    assert not traced.opaque
+    assert any("decided as True" in one.text for one in traced.specialisations)
+
+
 def test_ranges_over_sizes_and_numbers_read_from_tensors_specialise() -> None:
     def forward(m: Any, x: Tensor, count: int) -> Tensor:
         for _ in range(count):

@@ -201,9 +201,154 @@ def _resize(draw: Any, net: RandomNet, at: Spot) -> None:
         net.add(nn.Upsample(scale_factor=2), [at], at.channels, at.size * 2)
 
 
+class Scaled(nn.Module):
+    """A parameter outside the layers, laid along the channels by a stated or a read size."""
+
+    def __init__(self, channels: int, form: int) -> None:
+        super().__init__()
+        self.channels, self.form = channels, form
+        shape = (1, channels, 1, 1) if form == 0 else (channels,)
+        self.gamma = nn.Parameter(torch.ones(shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.form == 1:
+            return x * self.gamma.view(1, self.channels, 1, 1)
+        if self.form == 2:
+            return x + self.gamma.view(-1, 1, 1).expand(x.size(1), x.size(2), x.size(3))
+        return x * self.gamma.expand(x.shape[0], -1, -1, -1)
+
+
+class Own(nn.Module):
+    """A convolution, or a product, whose weight is a parameter of the generator's own."""
+
+    def __init__(self, inputs: int, outputs: int, form: str) -> None:
+        super().__init__()
+        self.form = form
+        shapes = {
+            "conv": (outputs, inputs, 3, 3),
+            "transposed": (inputs, outputs, 3, 3),
+            "einsum": (inputs, outputs),
+            "linear": (outputs, inputs),
+        }
+        self.weight = nn.Parameter(torch.randn(shapes[form]) * 0.1)
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.form == "conv":
+            return F.conv2d(x, self.weight * 0.5, self.bias, padding=1)
+        if self.form == "transposed":
+            return F.conv_transpose2d(x, self.weight, self.bias, padding=1)
+        if self.form == "linear":
+            return F.linear(x.permute(0, 2, 3, 1), self.weight, self.bias).permute(0, 3, 1, 2)
+        return torch.einsum("bchw,cd->bdhw", x, self.weight) + self.bias[:, None, None]
+
+
+class Modulated(nn.Module):
+    """A convolution whose weights are computed for each sample from its mean (StyleGAN2)."""
+
+    def __init__(self, inputs: int, outputs: int, *, demodulate: bool) -> None:
+        super().__init__()
+        self.outputs, self.demodulate = outputs, demodulate
+        self.style = nn.Linear(inputs, inputs)
+        self.weight = nn.Parameter(torch.randn(1, outputs, inputs, 3, 3) * 0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        weight = self.weight * self.style(x.mean((2, 3))).view(b, 1, c, 1, 1)
+        if self.demodulate:
+            weight = weight * torch.rsqrt(weight.pow(2).sum([2, 3, 4], keepdim=True) + 1e-2)
+        flat = weight.view(b * self.outputs, c, 3, 3)
+        y = F.conv2d(x.reshape(1, b * c, h, w), flat, padding=1, groups=b)
+        return y.view(b, self.outputs, h, w)
+
+
+class Blurred(nn.Module):
+    """A fixed kernel, repeated for each channel."""
+
+    kernel: Tensor
+
+    def __init__(self, channels: int, form: int) -> None:
+        super().__init__()
+        self.form, self.channels = form, channels
+        times = channels if form == 0 else 1
+        self.register_buffer("kernel", torch.full((times, 1, 3, 3), 1 / 9))
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel = self.kernel
+        if self.form == 1:
+            kernel = kernel.repeat(x.size(1), 1, 1, 1)
+        if self.form == 2:
+            kernel = kernel.expand(self.channels, -1, -1, -1)
+        return F.conv2d(x, kernel, padding=1, groups=self.channels)
+
+
+class Heads(nn.Module):
+    """Attention over places in two heads, whose width is stated or read."""
+
+    def __init__(self, channels: int, *, stated: bool) -> None:
+        super().__init__()
+        self.channels, self.stated = channels, stated
+        self.qkv = nn.Conv2d(channels, channels * 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        width = self.channels // 2 if self.stated else c // 2
+        qkv = self.qkv(x).flatten(2).transpose(1, 2).reshape(b, h * w, 3, 2, width)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        y = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        return y.transpose(1, 2).reshape(b, h * w, c).transpose(1, 2).view(b, c, h, w)
+
+
+def _loose(draw: Any, net: RandomNet, at: Spot) -> None:
+    net.add(Scaled(at.channels, draw(st.integers(0, 2))), [at], at.channels, at.size)
+
+
+def _own(draw: Any, net: RandomNet, at: Spot) -> None:
+    out = draw(st.sampled_from(WIDTHS))
+    form = draw(st.sampled_from(("conv", "transposed", "einsum", "linear")))
+    net.add(Own(at.channels, out, form), [at], out, at.size)
+
+
+def _modulated(draw: Any, net: RandomNet, at: Spot) -> None:
+    out = draw(st.sampled_from(WIDTHS))
+    layer = Modulated(at.channels, out, demodulate=draw(st.booleans()))
+    net.add(layer, [at], out, at.size)
+
+
+def _blur(draw: Any, net: RandomNet, at: Spot) -> None:
+    net.add(Blurred(at.channels, draw(st.integers(0, 2))), [at], at.channels, at.size)
+
+
+def _attend(draw: Any, net: RandomNet, at: Spot) -> None:
+    if at.channels % 2 == 0 and at.size <= SIZE:
+        layer = Heads(at.channels, stated=draw(st.booleans()))
+        net.add(layer, [at], at.channels, at.size)
+
+
+def swapped(x: Tensor, *, sizes: list[int]) -> Tensor:
+    left, right = torch.split(x, sizes, dim=1)
+    return torch.cat([right, left], dim=1)
+
+
+def sliced(x: Tensor, *, start: int, stop: int) -> Tensor:
+    return x[:, start:stop]
+
+
+def _cut(draw: Any, net: RandomNet, at: Spot) -> None:
+    if at.channels < 4:
+        return
+    start = draw(st.integers(0, at.channels - 2))
+    stop = draw(st.integers(start + 1, at.channels))
+    if draw(st.booleans()) and start:
+        step = partial(swapped, sizes=[start, at.channels - start])
+        net.add(step, [at], at.channels, at.size)
+    else:
+        net.add(partial(sliced, start=start, stop=stop), [at], stop - start, at.size)
+
+
 OPERATORS = (
     *(_conv, _conv, _transposed, _depthwise, _norm, _activation, _add, _cat, _chunk, _shuffle),
-    *(_pool, _resize),
+    *(_pool, _resize, _loose, _own, _modulated, _blur, _attend, _cut),
 )
 
 
@@ -291,7 +436,7 @@ def check_one_step(supernet: Supernet) -> None:
     ):
         path, _, own = name.rpartition(".")
         member = supernet.graph.members.get(path)
-        axes = member.axes.get(own) if member else None
+        axes = member.axes.get(own) if member else supernet.graph.tensors.get(name)
         moved = parameter.detach() != before[name]
         kept = take(moved, slices_of(axes or (None,) * parameter.ndim, active))
         assert small.grad is not None
