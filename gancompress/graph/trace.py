@@ -2,7 +2,7 @@
 
 import inspect
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
 from gancompress.errors import TraceError
+from gancompress.graph.functions import whole_functions
 from gancompress.graph.proxy import (
     ValueProxy,
     is_proxy,
@@ -19,8 +20,15 @@ from gancompress.graph.proxy import (
     symbolic_builtins,
     values_of,
 )
+from gancompress.graph.rules import OpRule
 from gancompress.graph.source import current_place, describe_place, failed_place, source_line
-from gancompress.graph.traced import Specialisation, TracedGenerator, fingerprint, node_shapes
+from gancompress.graph.traced import (
+    Specialisation,
+    TracedGenerator,
+    fingerprint,
+    module_names,
+    node_shapes,
+)
 from gancompress.graph.values import clone_tensors, copy_module
 from gancompress.graph.weights import RawWeights
 
@@ -29,10 +37,14 @@ def trace(
     generator: nn.Module,
     example_inputs: tuple[Any, ...] = (),
     example_kwargs: Mapping[str, Any] | None = None,
+    *,
+    rules: Sequence[OpRule] = (),
+    through: bool = False,
 ) -> TracedGenerator:
     """Trace a generator by running it once on example inputs.
 
-    Layers of ``torch.nn`` stay whole; everything else is traced through. Python branches fall
+    Layers of ``torch.nn``, autograd functions, and the layers and functions that a rule lists stay
+    whole; everything else is traced through. Python branches fall
     as in the example and are listed as specialisations; arithmetic on sizes stays symbolic, so
     that batch size and resolution remain free wherever the generator leaves them free. A
     submodule that cannot be traced through is kept whole and listed as opaque.
@@ -41,6 +53,10 @@ def trace(
         generator: The generator; it is left as it is.
         example_inputs: Positional inputs, tensors or nested tuples, lists and dicts of them.
         example_kwargs: Keyword inputs.
+        rules: Operator rules for layers and functions of your own. They hold for every analysis
+            of what is returned, and need not be given again.
+        through: Trace through autograd functions too. The result computes the same, but its
+            gradients are those of the functions' forward passes.
 
     Returns:
         The graph with a copy of the weights, in the generator's mode (train or eval).
@@ -53,7 +69,7 @@ def trace(
     while True:
         # Layers may change their buffers and their inputs while they run: each attempt has its
         # own copies, and the graph gets weights that no attempt has touched.
-        tracer = _Tracer(opaque)
+        tracer = _Tracer(opaque, rules, through)
         scratch = copy_module(generator)
         try:
             graph = tracer.record(scratch, clone_tensors(example_inputs), clone_tensors(kwargs))
@@ -80,6 +96,8 @@ def trace(
         opaque=opaque,
         fingerprint=fingerprint(module),
         unused=tuple(n for n, _ in generator.named_parameters() if n not in kept),
+        modules=module_names(generator),
+        rules=tuple(rules),
     )
 
 
@@ -122,13 +140,17 @@ class _Tracer(fx.Tracer):
 
     Args:
         opaque: Paths of the submodules that are kept whole, with the reason.
+        rules: Operator rules, whose layers and functions are kept whole.
+        through: Whether autograd functions are traced through.
     """
 
     proxy_buffer_attributes = True
 
-    def __init__(self, opaque: Mapping[str, str]) -> None:
+    def __init__(self, opaque: Mapping[str, str], rules: Sequence[OpRule], through: bool) -> None:
         super().__init__()
         self.opaque = opaque
+        self.rules = rules
+        self.through = through
         self.decisions: list[Specialisation] = []
         self.failure: tuple[str, str] | None = None
         self.running = False
@@ -140,7 +162,9 @@ class _Tracer(fx.Tracer):
         bound.apply_defaults()
         self._inputs = bound
         quiet = (torch.no_grad(), torch.random.fork_rng(devices=[]))
-        with quiet[0], quiet[1], _patched(self, root), RawWeights(root, self):
+        functions = frozenset().union(*(rule.functions for rule in self.rules))
+        whole = whole_functions(self, root, functions)
+        with quiet[0], quiet[1], _patched(self, root), whole, RawWeights(root, self):
             graph = self.trace(root)
         graph.output_node().type = None  # it would be the annotation of our own wrapper
         _drop_unused_sizes(graph)
@@ -189,7 +213,7 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Keep torch's layers whole, and what could not be traced through."""
-        if module_qualified_name in self.opaque:
+        if module_qualified_name in self.opaque or any(rule.describes(m) for rule in self.rules):
             return True
         if isinstance(m, nn.Sequential):
             return False
