@@ -37,7 +37,7 @@ def inspect(
     from gancompress.cli.inputs import choose_generator
     from gancompress.cost import measure_cost
     from gancompress.graph import IgnoredScope, analyse, trace
-    from gancompress.report import inspection, plain_text
+    from gancompress.report import advice, frozen_reasons, inspection, plain_text
     from gancompress.store import write_atomic
 
     host = options.host()
@@ -74,6 +74,7 @@ def inspect(
         "macs_published": cost.macs_published,
         "coverage": asdict(graph.coverage()),
         "groups": groups,
+        "advice": {reason: advice(reason) for reason in frozen_reasons(graph)},
         "opaque": dict(traced.opaque),
         "specialisations": [str(s) for s in traced.specialisations],
     }

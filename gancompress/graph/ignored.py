@@ -63,15 +63,17 @@ class IgnoredScope:
         known = _modules(traced)
         found: list[str] = []
         for name in self.names:
-            found += _some(f"no module is named '{name}'", name, {name} & set(known), known)
+            found += _some(
+                f"no module of the generator is named '{name}'", name, {name} & set(known), known
+            )
         for pattern in self.patterns:
             matching = [path for path in known if re.fullmatch(pattern, path)]
-            sentence = f"the pattern '{pattern}' matches no module's whole path"
+            sentence = f"the pattern '{pattern}' matches no path of a module as a whole"
             found += _some(sentence, pattern, matching, known)
         for kind in self.types:
             matching = [path for path, name in known.items() if name.type == kind]
             types = dict.fromkeys(name.type for name in known.values())
-            found += _some(f"no module is of type '{kind}'", kind, matching, types)
+            found += _some(f"no module of the generator is of type '{kind}'", kind, matching, types)
         return tuple(dict.fromkeys(known[path].path for path in found))
 
     def nodes(self, traced: TracedGenerator) -> dict[str, str]:
@@ -133,7 +135,7 @@ def _some(
     if not found:
         close = difflib.get_close_matches(entry, known, n=3, cutoff=0.5)
         raise AnalysisError(
-            f"{sentence} of the generator",
+            sentence,
             hint=f"did you mean {' or '.join(map(repr, close))}?"
             if close
             else "see what there is with: gancompress inspect",

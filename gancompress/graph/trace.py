@@ -21,7 +21,13 @@ from gancompress.graph.proxy import (
     values_of,
 )
 from gancompress.graph.rules import OpRule
-from gancompress.graph.source import current_place, describe_place, failed_place, source_line
+from gancompress.graph.source import (
+    Place,
+    current_place,
+    describe_place,
+    failed_place,
+    source_line,
+)
 from gancompress.graph.traced import (
     Specialisation,
     TracedGenerator,
@@ -172,9 +178,12 @@ class _Tracer(fx.Tracer):
 
     def specialise(self, what: str) -> None:
         """Note that the running line fixes a value as it is in the example."""
-        place = current_place()
+        place = self._place() or ("<no file>", 0)
         line = source_line(place)
         self.decisions.append(Specialisation(*place, f"{what}: {line}" if line else what))
+
+    def _place(self) -> Place | None:
+        return current_place(_Tracer.record.__code__)
 
     def create_args_for_root(
         self,
@@ -263,7 +272,7 @@ class _Tracer(fx.Tracer):
         """Record a node and evaluate it on the values of the example."""
         factory = proxy_factory_fn or (lambda node: ValueProxy(node, self, None))
         proxy: Any = super().create_proxy(kind, target, args, kwargs, name, type_expr, factory)
-        proxy.node.meta["place"] = current_place()
+        proxy.node.meta["place"] = self._place()
         value = self._evaluate(kind, target, values_of(args), values_of(kwargs))
         if isinstance(value, np.ndarray):
             raise TypeError("it leaves torch for a NumPy array")

@@ -83,12 +83,14 @@ class OpCall:
 
     @property
     def where(self) -> str:
-        """The operator's name and the line that called it, such as ``softmax at net.py:41``."""
-        if isinstance(self.module, nn.Module):
-            return f"{type(self.module).__name__} '{self.path}'"
-        name = getattr(self.target, "__name__", str(self.target))
+        """The operator, its module and line, such as ``softmax in 'body.3' at net.py:41``."""
         place = describe_place(self.node.meta.get("place"))
-        return f"{name} at {place}" if place else str(name)
+        at = f" at {place}" if place else ""
+        if isinstance(self.module, nn.Module):
+            return f"{type(self.module).__name__} '{self.path}'{at}"
+        name = getattr(self.target, "__name__", str(self.target))
+        inside = next(reversed(self.node.meta.get("nn_module_stack", {})), "")
+        return f"{name} in '{inside}'{at}" if inside else f"{name}{at}"
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
