@@ -138,6 +138,6 @@ def _some(
             sentence,
             hint=f"did you mean {' or '.join(map(repr, close))}?"
             if close
-            else "see what there is with: gancompress inspect",
+            else f"there are {', '.join(map(repr, [one for one in known if one][:8]))}, …",
         )
     return found

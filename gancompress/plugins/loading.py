@@ -32,7 +32,7 @@ def load_file(path: Path) -> ModuleType:
     path = path.resolve()
     content = path.read_bytes() if path.is_file() else b""  # another one is another module
     name = f"gancompress_file_{path.stem}_{sha256(str(path).encode() + content).hexdigest()[:8]}"
-    known = sys.modules.get(name) or _imported(path)
+    known = _imported(path) or sys.modules.get(name)
     if known is not None:
         return known
     spec = importlib.util.spec_from_file_location(name, path)
@@ -55,7 +55,7 @@ def _imported(path: Path) -> ModuleType | None:
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         own = name != "__main__" and not name.startswith("gancompress_file_")
-        if own and isinstance(file, str) and file.endswith(path.name) and Path(file) == path:
+        if own and isinstance(file, str) and file.endswith(path.name) and Path(file).resolve() == path:
             return module
     return None
 

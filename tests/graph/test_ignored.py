@@ -104,7 +104,7 @@ def test_what_is_selected_keeps_its_inputs_and_outputs(
     ("entries", "sentence", "hint"),
     [
         ({"names": ["midle"]}, "no module of the generator is named 'midle'", "'middle'"),
-        ({"names": ["middle", "absent.7"]}, "named 'absent.7'", "gancompress inspect"),
+        ({"names": ["middle", "absent.7"]}, "named 'absent.7'", "there are 'enter', "),
         ({"patterns": ["body"], "names": ["iddle"]}, "named 'iddle'", "'middle'"),
         ({"patterns": ["mid"]}, "the pattern 'mid' matches no path", "'middle'"),
         ({"patterns": [r"body\.7"]}, r"pattern 'body\.7' matches", "'body.0'"),
