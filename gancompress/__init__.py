@@ -17,6 +17,7 @@ _HOMES = {
     "ChannelGraph": "graph",
     "ChannelGroup": "graph",
     "OpRule": "graph",
+    "IgnoredScope": "graph",
     "run_passes": "passes",
     "GraphPass": "passes",
     "FoldReparametrisation": "passes",
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from gancompress.graph import (
         ChannelGraph,
         ChannelGroup,
+        IgnoredScope,
         OpRule,
         TracedGenerator,
         analyse,
@@ -81,6 +83,7 @@ __all__ = [
     "FoldReparametrisation",
     "GancompressError",
     "GraphPass",
+    "IgnoredScope",
     "Metric",
     "MissingExtraError",
     "OpRule",

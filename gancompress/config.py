@@ -1,5 +1,6 @@
 """The configuration of every stage, as frozen pydantic models: the same keys in TOML and Python."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -80,6 +81,30 @@ class DistillConfig(LoopConfig):
     sampling: Literal["uniform", "sandwich"] = "uniform"
 
 
+class IgnoredConfig(Model):
+    """Which modules are left alone, neither narrowed nor decomposed.
+
+    Args:
+        names: Paths of modules; a container stands for everything inside it.
+        patterns: Regular expressions that match whole paths.
+        types: Names of classes, such as ``ConvTranspose2d``.
+    """
+
+    names: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+    @field_validator("patterns")
+    @classmethod
+    def _patterns_are_expressions(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pattern in value:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"'{pattern}' is no regular expression: {error}") from None
+        return value
+
+
 class SpaceConfig(Model):
     """Which widths are searched.
 
@@ -87,11 +112,13 @@ class SpaceConfig(Model):
         divisor: Producers end on multiples of this many channels.
         smallest: Smallest width as a fraction of the full one, in (0, 1].
         largest: Largest width as a fraction of the full one, in (0, 1].
+        ignored: Modules that keep every channel, and are not decomposed either.
     """
 
     divisor: int = Field(8, ge=1)
     smallest: float = Field(0.25, gt=0, le=1)
     largest: float = Field(1.0, gt=0, le=1)
+    ignored: IgnoredConfig = IgnoredConfig()
 
 
 class DecomposeConfig(Model):

@@ -49,8 +49,9 @@ class HookSpecs:
     def gancompress_op_rules(self) -> "Iterable[OpRule]":  # type: ignore[empty-body]
         """Offer rules that tell the channel analysis what an operator does to channels.
 
-        Fires before a generator is analysed. Rules of plugins are asked before the built-in ones,
-        so a plugin can correct those.
+        Fires before a generator is traced and analysed. Layers and functions that a rule lists
+        are kept whole; rules of plugins are asked before the built-in ones, so a plugin can
+        correct those.
 
         Returns:
             Operator rules, the more specific ones first.

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from gancompress import config
 from gancompress.config import (
     DistillConfig,
+    IgnoredConfig,
     Model,
     Recipe,
     RunConfig,
@@ -122,6 +123,17 @@ def test_toml_and_python_have_the_same_keys(tmp_path: Path) -> None:
     assert (made.train.steps, made.train.optimiser.lr) == (5, 0.1)
     assert made.search.macs == "3G"
     assert made.inputs == {"x": (1, 3, 64, 64)}
+
+
+def test_what_is_ignored_stands_in_the_space(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text(
+        'family = "f"\n[space]\nignored = { names = ["model.4"], types = ["ConvTranspose2d"] }\n'
+    )
+    made: RunConfig = parse(RunConfig, read_toml(tmp_path / "run.toml"), source="run.toml")
+
+    assert made.space.ignored == IgnoredConfig(names=("model.4",), types=("ConvTranspose2d",))
+    with pytest.raises(ConfigError, match=r"'ignored.patterns' in x.toml .*'\(' is no reg"):
+        parse(SpaceConfig, {"ignored": {"patterns": ["("]}}, source="x.toml")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

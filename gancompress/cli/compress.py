@@ -6,7 +6,7 @@ import typer
 
 from gancompress.cli import options as shared
 from gancompress.cli.context import Globals
-from gancompress.cli.given import Given
+from gancompress.cli.given import Given, ignoring
 
 
 def compress(
@@ -20,6 +20,9 @@ def compress(
     generator: shared.Generator = None,
     shape: shared.Inputs = None,
     data: shared.Data = None,
+    ignore: shared.Ignored = None,
+    ignore_pattern: shared.IgnoredPatterns = None,
+    ignore_type: shared.IgnoredTypes = None,
     steps: shared.ScaledSteps = None,
     trials: shared.Trials = None,
     macs: shared.Macs = None,
@@ -44,7 +47,10 @@ def compress(
         generator,
         shape or (),
         data,
-        {"search": {"trials": trials, "macs": macs, "params": params}},
+        {
+            "search": {"trials": trials, "macs": macs, "params": params},
+            "space": {"ignored": ignoring(ignore, ignore_pattern, ignore_type)},
+        },
     )
     chosen, merged = given.settle(host)
     if steps is not None:

@@ -6,7 +6,7 @@ import typer
 
 from gancompress.cli import options as shared
 from gancompress.cli.context import Globals
-from gancompress.cli.given import Given
+from gancompress.cli.given import Given, ignoring
 
 
 def distill(
@@ -20,6 +20,9 @@ def distill(
     generator: shared.Generator = None,
     shape: shared.Inputs = None,
     data: shared.Data = None,
+    ignore: shared.Ignored = None,
+    ignore_pattern: shared.IgnoredPatterns = None,
+    ignore_type: shared.IgnoredTypes = None,
     steps: shared.Steps = None,
     seed: shared.Seed = None,
     out: shared.Out = Path("runs/compress"),
@@ -41,7 +44,10 @@ def distill(
         generator,
         shape or (),
         data,
-        {"distill": {"steps": steps}},
+        {
+            "distill": {"steps": steps},
+            "space": {"ignored": ignoring(ignore, ignore_pattern, ignore_type)},
+        },
     )
     chosen, merged = given.settle(host)
     job = Job.begin(out, chosen, merged, host, teacher=teacher)

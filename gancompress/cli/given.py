@@ -98,6 +98,20 @@ class Given:
         raise ConfigError("no GAN family is named", hint=f"known families: {known}")
 
 
+def ignoring(
+    names: Sequence[str] | None, patterns: Sequence[str] | None, types: Sequence[str] | None
+) -> dict[str, list[str]] | None:
+    """Make the setting ``space.ignored`` of what a verb was given; None where it was nothing.
+
+    Args:
+        names: Paths of modules.
+        patterns: Regular expressions.
+        types: Names of classes.
+    """
+    given = {"names": names, "patterns": patterns, "types": types}
+    return {kind: list(entries) for kind, entries in given.items() if entries} or None
+
+
 def chosen(**sections: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out settings that were not given, and sections in which none was.
 

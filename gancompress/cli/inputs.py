@@ -1,6 +1,7 @@
 """Which generator a verb works on: the user's own, or a family's."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,11 +16,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A generator and the inputs of an example run."""
+    """A generator, the inputs of an example run, and what a configuration leaves alone."""
 
     generator: "nn.Module"
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    ignored: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 def choose_generator(
@@ -49,6 +51,7 @@ def choose_generator(
     """
     from gancompress.compress import configure, read_config
 
+    ignored: dict[str, Any] = {}
     if run is not None and reference is None and family is None:
         from gancompress.store import RunDirectory
 
@@ -56,6 +59,7 @@ def choose_generator(
         shapes = [f"{name}={'x'.join(map(str, size))}" for name, size in known.inputs.items()]
         reference, family = known.generator, known.family
         options = [f"{key}={value}" for key, value in known.options.items() if value is not None]
+        ignored = known.space.ignored.model_dump()
     if reference is not None:
         resolved = host.resolve_generator(reference)
         kwargs = {**resolved.kwargs, **dict(_zeros(text) for text in shapes)}
@@ -63,7 +67,7 @@ def choose_generator(
             raise ConfigError(
                 f"'{reference}' gives no example inputs", hint="add --input x=1x3x64x64"
             )
-        return Chosen(resolved.module, resolved.args, kwargs)
+        return Chosen(resolved.module, resolved.args, kwargs, ignored)
     if family is None:
         raise ConfigError(
             "no generator is named",
@@ -73,7 +77,8 @@ def choose_generator(
     config = configure(chosen, recipe=recipe, options=options)
     values = chosen.options.model_validate(config.options)
     sample = chosen.dataset(values, "train")[0]
-    return Chosen(chosen.generator(values), tuple(x[None] for x in sample.inputs), {})
+    args = tuple(x[None] for x in sample.inputs)
+    return Chosen(chosen.generator(values), args, {}, ignored or config.space.ignored.model_dump())
 
 
 def _zeros(text: str) -> "tuple[str, Tensor]":

@@ -8,6 +8,7 @@ import typer
 
 from gancompress.cli import options as shared
 from gancompress.cli.context import Globals
+from gancompress.cli.given import ignoring
 
 
 def inspect(
@@ -20,6 +21,9 @@ def inspect(
     family: Annotated[str | None, typer.Option(help="A GAN family's generator instead.")] = None,
     recipe: shared.RecipeName = None,
     option: shared.FamilyOptions = None,
+    ignore: shared.Ignored = None,
+    ignore_pattern: shared.IgnoredPatterns = None,
+    ignore_type: shared.IgnoredTypes = None,
     verify: Annotated[bool, typer.Option("--verify", help="Check every group by numbers.")] = False,
     dot: Annotated[Path | None, typer.Option(help="Write the groups as a DOT file.")] = None,
 ) -> None:
@@ -32,8 +36,8 @@ def inspect(
     options: Globals = context.obj
     from gancompress.cli.inputs import choose_generator
     from gancompress.cost import measure_cost
-    from gancompress.graph import analyse, trace
-    from gancompress.report import inspection, plain_text
+    from gancompress.graph import IgnoredScope, analyse, trace
+    from gancompress.report import advice, frozen_reasons, inspection, plain_text
     from gancompress.store import write_atomic
 
     host = options.host()
@@ -46,8 +50,9 @@ def inspect(
         options=option or [],
         run=run,
     )
-    traced = trace(chosen.generator, chosen.args, chosen.kwargs)
-    graph = analyse(traced, rules=host.op_rules(), verify=verify)
+    alone = {**chosen.ignored, **(ignoring(ignore, ignore_pattern, ignore_type) or {})}
+    traced = trace(chosen.generator, chosen.args, chosen.kwargs, rules=host.op_rules())
+    graph = analyse(traced, ignored=IgnoredScope(**alone), verify=verify)
     cost = measure_cost(chosen.generator, chosen.args, chosen.kwargs)
     if dot is not None:
         write_atomic(dot, graph.to_dot().encode())
@@ -69,6 +74,7 @@ def inspect(
         "macs_published": cost.macs_published,
         "coverage": asdict(graph.coverage()),
         "groups": groups,
+        "advice": {reason: advice(reason) for reason in frozen_reasons(graph)},
         "opaque": dict(traced.opaque),
         "specialisations": [str(s) for s in traced.specialisations],
     }

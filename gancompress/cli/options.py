@@ -29,6 +29,18 @@ Inputs: TypeAlias = Annotated[
 Data: TypeAlias = Annotated[
     str | None, typer.Option(metavar="DIR", help="Folder of the data: the option 'data'.")
 ]
+Ignored: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--ignore", metavar="NAME", help="A module that keeps every channel."),
+]
+IgnoredPatterns: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--ignore-pattern", metavar="RE", help="The same for modules by expression."),
+]
+IgnoredTypes: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--ignore-type", metavar="CLASS", help="The same for modules by class."),
+]
 TeacherPath: TypeAlias = Annotated[
     Path | None,
     typer.Option(help="Run directory of `train`, a folder, or a file with weights."),

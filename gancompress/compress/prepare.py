@@ -23,7 +23,7 @@ from gancompress.events import (
 )
 from gancompress.export import ExportTarget
 from gancompress.gan import AnyFamily, Batch, Objective, collate
-from gancompress.graph import OpRule, TracedGenerator, trace
+from gancompress.graph import IgnoredScope, OpRule, TracedGenerator, trace
 from gancompress.passes import (
     Decompose,
     FoldReparametrisation,
@@ -123,6 +123,7 @@ def prepare(
         What the later stages work on.
 
     Raises:
+        AnalysisError: If a layer that is to be decomposed or ignored is not there.
         CheckpointError: If weights are missing, damaged or of another architecture.
         ConfigError: If the generator does not fit the data.
         DataError: If the data cannot be read.
@@ -141,16 +142,18 @@ def prepare(
     _load_discriminators(objective, weights, emit)
     sample: Batch = data["train"][0]
     check_fit(net, sample, config)
-    traced = trace(net.eval(), tuple(x[None] for x in sample.inputs))
+    traced = trace(net.eval(), tuple(x[None] for x in sample.inputs), rules=rules)
     steps.advance()
-    decompose = Decompose(config.decompose.layers, norm_between=config.decompose.norm_between)
-    student = run_passes(
-        traced, [*(passes or (FoldReparametrisation(),)), decompose, SortChannels(rules)]
+    ignored = IgnoredScope(**dict(config.space.ignored))
+    decompose = Decompose(
+        config.decompose.layers, norm_between=config.decompose.norm_between, ignored=ignored
     )
+    sort = SortChannels(ignored=ignored)
+    student = run_passes(traced, [*(passes or (FoldReparametrisation(),)), decompose, sort])
     space = SearchSpace.multiples_of(
         config.space.divisor, smallest=config.space.smallest, largest=config.space.largest
     )
-    supernet = Supernet(student, space, rules)
+    supernet = Supernet(student, space, ignored=ignored)
     steps.finish()
     return Project(config, family, options, traced, supernet, objective, data, tuple(targets))
 

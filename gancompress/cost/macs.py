@@ -30,6 +30,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from gancompress.graph.functions import forward_only
+
 # The values that fvcore hands to a counter are `torch._C.Value`s of the traced graph.
 Values: TypeAlias = list[Any]
 OperatorCounter: TypeAlias = Callable[[Values, Values], Counter[str]]
@@ -78,7 +80,8 @@ def count_macs(
         Exception: What the module's own forward raises on these inputs.
     """
     bound = _Bound(copy.deepcopy(module).eval(), inputs, kwargs or {})
-    with warnings.catch_warnings():
+    # fvcore sees no products inside of an autograd function.
+    with warnings.catch_warnings(), forward_only(bound):
         # fvcore rests on torch.jit, whose deprecation and tracer warnings are no news to a user.
         warnings.simplefilter("ignore")
         by_operator = _analyse(bound)

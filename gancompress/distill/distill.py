@@ -80,7 +80,9 @@ def distill(
         config = config.model_copy(update={"steps": steps})
     if not isinstance(teacher, TracedGenerator):
         traced = supernet.traced
-        teacher = trace(teacher, traced.example_inputs, traced.example_kwargs)
+        # With the same rules, so that what is whole here is whole there.
+        example = (traced.example_inputs, traced.example_kwargs)
+        teacher = trace(teacher, *example, rules=traced.rules)
     task = StudentTask(supernet, teacher, objective or PictureObjective(), config, subnet)
     lost = config.points - len(task.points) if config.lambda_distill else 0
     if lost:

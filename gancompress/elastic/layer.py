@@ -16,6 +16,7 @@ from gancompress.elastic.slices import (
     take,
 )
 from gancompress.graph import Member
+from gancompress.graph.channels import set_sizes
 
 Ties = MutableMapping[Hashable, nn.Parameter]
 
@@ -71,6 +72,7 @@ class ElasticModule(nn.Module):
             weight = tensors.get("weight")
             sliced = None if weight is None else take(weight, self._slices["weight"])
             resize(self._shell[0], self.base, inputs, outputs, sliced)
+            set_sizes(self._shell[0], member.sizes, lambda ids: len(active_positions(ids, active)))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Call the layer at its current width.

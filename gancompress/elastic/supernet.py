@@ -18,7 +18,7 @@ from gancompress.elastic.slices import AxisSlices, Mask, active_positions, slice
 from gancompress.elastic.space import SearchSpace, SpaceRule, check_width
 from gancompress.elastic.tap import Tap
 from gancompress.errors import AnalysisError, SubnetError
-from gancompress.graph import ChannelGraph, OpRule, TracedGenerator, analyse
+from gancompress.graph import ChannelGraph, IgnoredScope, OpRule, TracedGenerator, analyse
 from gancompress.graph.sizes import numbers_by_node, resized
 from gancompress.graph.values import copy_module
 
@@ -36,6 +36,7 @@ class Supernet(nn.Module):
         space: Widths to choose from, or a rule that makes them from the channel graph; by
             default multiples of 8 channels from a quarter of the full width.
         rules: Operator rules for the channel analysis, asked before the built-in ones.
+        ignored: Layers that are left alone: their channels all stay.
 
     Attributes:
         traced: The generator as it was given.
@@ -45,6 +46,7 @@ class Supernet(nn.Module):
 
     Raises:
         SubnetError: If the space does not fit the generator.
+        AnalysisError: If an entry of `ignored` selects no module.
     """
 
     def __init__(
@@ -52,10 +54,12 @@ class Supernet(nn.Module):
         traced: TracedGenerator,
         space: SearchSpace | SpaceRule | None = None,
         rules: Sequence[OpRule] = (),
+        *,
+        ignored: IgnoredScope | None = None,
     ) -> None:
         super().__init__()
         self.traced = traced
-        self.graph: ChannelGraph = analyse(traced, rules=rules)
+        self.graph: ChannelGraph = analyse(traced, rules=rules, ignored=ignored)
         rule = SearchSpace.multiples_of(8) if space is None else space
         self.space = rule if isinstance(rule, SearchSpace) else rule(self.graph)
         self.space.check_groups(self.graph)

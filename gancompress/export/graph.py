@@ -10,12 +10,47 @@ from typing import Any, Final
 
 from torch import Tensor, fx, nn
 
-from gancompress.errors import ExportError
+from gancompress.errors import ExportError, TraceError
 from gancompress.export.layers import build_layer, describe_layer
 from gancompress.export.literals import Json, decode, encode
-from gancompress.export.vocabulary import function_name, functions, is_attribute, methods
+from gancompress.export.vocabulary import (
+    function_name,
+    functions,
+    is_attribute,
+    layers,
+    methods,
+)
+from gancompress.graph import trace
 
 _PATH: Final = re.compile(r"\w+(\.\w+)*", re.ASCII)
+
+
+def spelt_out(
+    module: fx.GraphModule, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> fx.GraphModule:
+    """Trace through layers and functions that are not torch's, since no file can hold them.
+
+    Args:
+        module: A graph that may call layers and autograd functions of the user's own.
+        args: Positional inputs of an example run.
+        kwargs: Inputs by name.
+
+    Returns:
+        A graph that computes the same; the module itself where it has nothing of that sort, and
+        with what cannot be traced through left whole.
+    """
+    if all(_is_torchs(node, module) for node in module.graph.nodes):
+        return module
+    try:
+        return trace(module, args, kwargs, through=True).module
+    except TraceError:
+        return module
+
+
+def _is_torchs(node: fx.Node, module: fx.GraphModule) -> bool:
+    if node.op == "call_module":
+        return type(module.get_submodule(str(node.target))) in layers().values()
+    return node.op != "call_function" or function_name(node.target) is not None
 
 
 def describe_graph(module: fx.GraphModule) -> Json:

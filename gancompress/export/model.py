@@ -13,7 +13,7 @@ from torch import Tensor, fx, nn
 from gancompress.cost import Cost, measure_cost
 from gancompress.elastic import SubnetConfig, Supernet
 from gancompress.errors import CheckpointError, ExportError, RunError
-from gancompress.export.graph import build_graph, describe_graph, state_of
+from gancompress.export.graph import build_graph, describe_graph, spelt_out, state_of
 from gancompress.store import read_json, write_atomic, write_json
 from gancompress.store.weights import decode_tensors, encode_tensors
 
@@ -75,14 +75,14 @@ class CompressedModel:
             card: What else is known.
 
         Returns:
-            The model, in eval mode.
+            The model, in eval mode; layers of your own are spelt out in torch's operators.
 
         Raises:
             SubnetError: If the widths do not fit.
         """
         inputs, kwargs = supernet.traced.example_inputs, supernet.traced.example_kwargs
         config = subnet if isinstance(subnet, SubnetConfig) else subnet.config
-        module = supernet.materialise(config).eval()
+        module = spelt_out(supernet.materialise(config).eval(), inputs, kwargs)
         cost = (
             measure_cost(module, inputs, kwargs)
             if isinstance(subnet, SubnetConfig)

@@ -2,8 +2,9 @@
 
 from gancompress.graph.analyse import analyse
 from gancompress.graph.channels import ChannelGraph, ChannelGroup, Coverage, Member, Share
-from gancompress.graph.layout import Channels, Layout
-from gancompress.graph.rules import OpCall, OpRule, Part
+from gancompress.graph.ignored import IgnoredScope
+from gancompress.graph.layout import Channels, Layout, along, channel_ids
+from gancompress.graph.rules import OpCall, OpRule, Part, add_part, own_outputs
 from gancompress.graph.trace import trace
 from gancompress.graph.traced import Specialisation, TracedGenerator
 
@@ -12,6 +13,7 @@ __all__ = [
     "ChannelGroup",
     "Channels",
     "Coverage",
+    "IgnoredScope",
     "Layout",
     "Member",
     "OpCall",
@@ -20,6 +22,10 @@ __all__ = [
     "Share",
     "Specialisation",
     "TracedGenerator",
+    "add_part",
+    "along",
     "analyse",
+    "channel_ids",
+    "own_outputs",
     "trace",
 ]

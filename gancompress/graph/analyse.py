@@ -10,32 +10,40 @@ from torch import nn
 
 from gancompress.graph.channels import ChannelGraph, ChannelGroup, Member, Share, UnitIds
 from gancompress.graph.flow import Flow, flow
+from gancompress.graph.ignored import IgnoredScope
 from gancompress.graph.layout import Ids, Layout
 from gancompress.graph.rules import OpRule, Part
 from gancompress.graph.sizes import Size
 from gancompress.graph.traced import TracedGenerator
 from gancompress.graph.verify import failing_groups
 
-_FOLLOWERS = frozenset({"norm", "group_norm", "layer_norm", "prelu"})
 _SINGLE = "a single unit cannot be narrowed"
 
 
 def analyse(
-    traced: TracedGenerator, *, rules: Sequence[OpRule] = (), verify: bool = False
+    traced: TracedGenerator,
+    *,
+    rules: Sequence[OpRule] = (),
+    ignored: IgnoredScope | None = None,
+    verify: bool = False,
 ) -> ChannelGraph:
     """Give every channel an id, follow the ids through the graph, and group what is tied.
 
     Args:
         traced: The generator.
-        rules: Operator rules that are asked before the built-in ones.
+        rules: Operator rules that are asked first, before those that it was traced with.
+        ignored: Layers whose channels all stay.
         verify: Also check in float64, group by group, that dropping a unit computes what zeroing
             it in all its consumers computes; a group that fails is frozen with that reason.
             Groups whose statistics are coupled are exempt.
 
     Returns:
         Groups, layouts, members and the coverage.
+
+    Raises:
+        AnalysisError: If an entry of `ignored` selects no module.
     """
-    found = flow(traced, rules)
+    found = flow(traced, rules, None if ignored is None else ignored.nodes(traced))
     graph = _build(traced, found, {})
     if verify:
         failures = failing_groups(traced, graph)
@@ -218,8 +226,20 @@ def _member(path: str, part: Part, units: _Units) -> Member:
         name: tuple(None if ids is None else units.of(ids) for ids in axes)
         for name, axes in part.axes.items()
     }
+    sizes = {
+        name: tuple(map(units.of, ids)) if isinstance(ids, tuple) else units.of(ids)
+        for name, ids in part.sizes.items()
+    }
     return Member(
-        path, part.kind, axes, units.of(part.inputs), units.of(part.outputs), part.depthwise
+        module=path,
+        kind=part.kind,
+        axes=axes,
+        inputs=units.of(part.inputs),
+        outputs=units.of(part.outputs),
+        depthwise=part.depthwise,
+        produces=part.produces,
+        consumes=part.consumes,
+        sizes=sizes,
     )
 
 
@@ -247,10 +267,12 @@ class _Reasons:
         return first or "it has no channels to narrow"
 
     def of_tensor(self, path: str, name: str) -> str:
-        """Return why a layer's tensor is frozen."""
+        """Return why a layer's tensor is frozen, or why all of them are where none is named."""
         part = self.found.parts.get(path)
         if part is not None:
-            return self.of_ids(part.axes.get(name, ()))
+            if name and name not in part.axes:  # a tensor that the rule passes over
+                return self.of_ids((part.outputs, part.inputs))
+            return self.of_ids(ids for axes in _axes_of(part, name) for ids in axes)
         known = self.found.unknown.get(path)
         return known or f"tensor '{path}.{name}'".replace("'.", "'") + " is used outside a layer"
 
@@ -263,12 +285,17 @@ def _moves(ids: UnitIds | None) -> bool:
     return ids is not None and bool((ids >= 0).any())
 
 
-def _class_of(member: Member | None, name: str) -> str:
-    """Return which class a layer's tensor belongs to; its weight stands for its work."""
-    axes = member.axes.get(name, ()) if member else ()
+def _axes_of(layer: Part | Member, name: str) -> Iterable[tuple[Ids | None, ...]]:
+    """Return the axes of one tensor, or of all of them where none is named."""
+    return [layer.axes.get(name, ())] if name else layer.axes.values()
+
+
+def _class_of(member: Member | None, name: str = "") -> str:
+    """Return which class a layer's tensor belongs to, or its work where none is named."""
+    axes = [ids for one in _axes_of(member, name) for ids in one] if member else []
     if member is None or not any(map(_moves, axes)):
         return "frozen"
-    return "coupled" if member.kind in _FOLLOWERS else "elastic"
+    return "coupled" if member.follows else "elastic"
 
 
 def _parameter_shares(
@@ -310,8 +337,8 @@ def _work_shares(
     """Put every node's work into one class."""
     for work in found.work:
         if work.path:
-            kind = _class_of(members.get(work.path), "weight")
-            reason = reasons.of_tensor(work.path, "weight")
+            kind = _class_of(members.get(work.path))
+            reason = reasons.of_tensor(work.path, "")
         else:
             planes = [ids for layout in work.layouts for ids in layout.planes]
             kind = "elastic" if any(_moves(units.of(ids)) for ids in planes) else "frozen"

@@ -1,11 +1,12 @@
 """What the channel analysis finds: groups of units, where they sit, and how much is elastic."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from gancompress.errors import AnalysisError
 from gancompress.graph.sizes import Size
@@ -50,12 +51,15 @@ class Member:
     Args:
         module: Path of the layer.
         kind: ``conv``, ``conv_transpose``, ``linear``, ``embedding``, ``norm``, ``group_norm``,
-            ``layer_norm`` or ``prelu``; plugins may add kinds.
+            ``layer_norm`` or ``prelu``; rules of plugins may give other words.
         axes: For each parameter and buffer the unit ids along each axis, -1 where a position
             belongs to no searchable unit, None for an axis without channels.
         inputs: Unit ids along the layer's input channels.
         outputs: Unit ids along the layer's output channels.
         depthwise: Whether outputs follow inputs group by group.
+        produces: Whether the outputs are channels of its own.
+        consumes: Whether the inputs end here.
+        sizes: Attributes of the layer that count channels, and the unit ids that each counts.
     """
 
     module: str
@@ -64,6 +68,31 @@ class Member:
     inputs: UnitIds
     outputs: UnitIds
     depthwise: bool = False
+    produces: bool = False
+    consumes: bool = False
+    sizes: Mapping[str, UnitIds | tuple[UnitIds, ...]] = field(default_factory=dict)
+
+    @property
+    def follows(self) -> bool:
+        """Whether the layer only follows channels that others make and read, as a norm does."""
+        return not (self.produces or self.consumes or self.depthwise)
+
+
+def set_sizes(
+    layer: nn.Module,
+    sizes: Mapping[str, UnitIds | tuple[UnitIds, ...]],
+    count: Callable[[UnitIds], int],
+) -> None:
+    """Set the attributes of a layer that count channels.
+
+    Args:
+        layer: The layer to change.
+        sizes: Those of its `Member`.
+        count: Says how many of some positions stay.
+    """
+    for name, ids in sizes.items():
+        many = isinstance(ids, tuple)
+        setattr(layer, name, tuple(map(count, ids)) if many else count(ids))  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Send channel ids through a graph, one operator rule at a time."""
 
 import operator
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,17 +62,20 @@ class Flow:
     tensors: Mapping[str, tuple[Ids | None, ...]]
 
 
-def flow(traced: TracedGenerator, rules: Sequence[OpRule]) -> Flow:
+def flow(
+    traced: TracedGenerator, rules: Sequence[OpRule], ignored: Mapping[str, str] | None = None
+) -> Flow:
     """Send ids through the graph at batch size 2.
 
     Args:
         traced: The generator.
         rules: Rules that are asked before the built-in ones.
+        ignored: Nodes by name whose channels stay, with the module that is left alone.
     """
     module = traced.module
     examples = node_values(module, traced.example_inputs, traced.example_kwargs)
     values = _values_at_two(traced) or examples
-    chosen = (*rules, *builtin_rules())
+    chosen = (*rules, *traced.rules, *builtin_rules())
     channels = Channels()
     layouts: dict[fx.Node, Any] = {}
     parts: dict[str, Part] = {}
@@ -90,7 +93,10 @@ def flow(traced: TracedGenerator, rules: Sequence[OpRule]) -> Flow:
         call = _call(node, module, value, layouts, (channels, parts))
         rule = next((one for one in chosen if _holds_tensor(value) and one.matches(call)), None)
         reason = traced.opaque.get(call.path) if call.module is not None else None
+        alone = (ignored or {}).get(node.name)
+        _leave_alone(alone, call.layouts, channels)
         layouts[node] = _apply(rule, call, f"it is opaque ({reason})" if reason else "")
+        _leave_alone(alone, tree_leaves(layouts[node]), channels)
         if node.op == "call_module" and call.path not in parts:
             unknown[call.path] = call.where
         macs = _macs(rule, node, module, examples)
@@ -99,6 +105,15 @@ def flow(traced: TracedGenerator, rules: Sequence[OpRule]) -> Flow:
             work.append(Work(macs, path, call.layouts, call.where))
     _tie_shared_weights(module, parts, channels, tensors)
     return Flow(channels, layouts, parts, work, unknown, tensors)
+
+
+def _leave_alone(module: str | None, layouts: Iterable[Any], channels: Channels) -> None:
+    """Freeze the channels of what is ignored."""
+    if module is not None:
+        for layout in layouts:
+            if isinstance(layout, Layout):
+                for ids in layout.planes:
+                    channels.freeze(ids, f"'{module}' is ignored on request")
 
 
 def _values_at_two(traced: TracedGenerator) -> dict[fx.Node, Any] | None:

@@ -4,7 +4,7 @@ import linecache
 import sys
 import traceback
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, FrameType, TracebackType
 
 import torch
 
@@ -18,12 +18,21 @@ def _is_users(file: str) -> bool:
     return not file.startswith((_OURS, _TORCH, "<"))
 
 
-def current_place() -> Place:
-    """Return file and line of the innermost running frame outside torch and this package."""
-    frame = sys._getframe(1)  # noqa: SLF001 - the documented way to walk up the stack
-    while frame.f_back is not None and not _is_users(frame.f_code.co_filename):
+def current_place(outermost: CodeType) -> Place | None:
+    """Return file and line of the innermost running frame outside torch and this package.
+
+    Args:
+        outermost: Code of our own that runs the user's: what called that is not looked at.
+
+    Returns:
+        The place, or None where torch's containers call torch's layers.
+    """
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the documented way to walk up
+    while frame is not None and frame.f_code is not outermost:
+        if _is_users(frame.f_code.co_filename):
+            return frame.f_code.co_filename, frame.f_lineno
         frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
+    return None
 
 
 def failed_place(trace: TracebackType | None) -> Place | None:

@@ -2,7 +2,7 @@
 
 import inspect
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, cast
 
@@ -12,6 +12,7 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
 from gancompress.errors import TraceError
+from gancompress.graph.functions import whole_functions
 from gancompress.graph.proxy import (
     ValueProxy,
     is_proxy,
@@ -19,8 +20,21 @@ from gancompress.graph.proxy import (
     symbolic_builtins,
     values_of,
 )
-from gancompress.graph.source import current_place, describe_place, failed_place, source_line
-from gancompress.graph.traced import Specialisation, TracedGenerator, fingerprint, node_shapes
+from gancompress.graph.rules import OpRule
+from gancompress.graph.source import (
+    Place,
+    current_place,
+    describe_place,
+    failed_place,
+    source_line,
+)
+from gancompress.graph.traced import (
+    Specialisation,
+    TracedGenerator,
+    fingerprint,
+    module_names,
+    node_shapes,
+)
 from gancompress.graph.values import clone_tensors, copy_module
 from gancompress.graph.weights import RawWeights
 
@@ -29,10 +43,14 @@ def trace(
     generator: nn.Module,
     example_inputs: tuple[Any, ...] = (),
     example_kwargs: Mapping[str, Any] | None = None,
+    *,
+    rules: Sequence[OpRule] = (),
+    through: bool = False,
 ) -> TracedGenerator:
     """Trace a generator by running it once on example inputs.
 
-    Layers of ``torch.nn`` stay whole; everything else is traced through. Python branches fall
+    Layers of ``torch.nn``, autograd functions, and the layers and functions that a rule lists stay
+    whole; everything else is traced through. Python branches fall
     as in the example and are listed as specialisations; arithmetic on sizes stays symbolic, so
     that batch size and resolution remain free wherever the generator leaves them free. A
     submodule that cannot be traced through is kept whole and listed as opaque.
@@ -41,6 +59,10 @@ def trace(
         generator: The generator; it is left as it is.
         example_inputs: Positional inputs, tensors or nested tuples, lists and dicts of them.
         example_kwargs: Keyword inputs.
+        rules: Operator rules for layers and functions of your own. They hold for every analysis
+            of what is returned, and need not be given again.
+        through: Trace through autograd functions too. The result computes the same, but its
+            gradients are those of the functions' forward passes.
 
     Returns:
         The graph with a copy of the weights, in the generator's mode (train or eval).
@@ -53,7 +75,7 @@ def trace(
     while True:
         # Layers may change their buffers and their inputs while they run: each attempt has its
         # own copies, and the graph gets weights that no attempt has touched.
-        tracer = _Tracer(opaque)
+        tracer = _Tracer(opaque, rules, through)
         scratch = copy_module(generator)
         try:
             graph = tracer.record(scratch, clone_tensors(example_inputs), clone_tensors(kwargs))
@@ -80,6 +102,8 @@ def trace(
         opaque=opaque,
         fingerprint=fingerprint(module),
         unused=tuple(n for n, _ in generator.named_parameters() if n not in kept),
+        modules=module_names(generator),
+        rules=tuple(rules),
     )
 
 
@@ -127,13 +151,17 @@ class _Tracer(fx.Tracer):
 
     Args:
         opaque: Paths of the submodules that are kept whole, with the reason.
+        rules: Operator rules, whose layers and functions are kept whole.
+        through: Whether autograd functions are traced through.
     """
 
     proxy_buffer_attributes = True
 
-    def __init__(self, opaque: Mapping[str, str]) -> None:
+    def __init__(self, opaque: Mapping[str, str], rules: Sequence[OpRule], through: bool) -> None:
         super().__init__()
         self.opaque = opaque
+        self.rules = rules
+        self.through = through
         self.decisions: list[Specialisation] = []
         self.failure: tuple[str, str] | None = None
         self.running = False
@@ -145,7 +173,9 @@ class _Tracer(fx.Tracer):
         bound.apply_defaults()
         self._inputs = bound
         quiet = (torch.no_grad(), torch.random.fork_rng(devices=[]))
-        with quiet[0], quiet[1], _patched(self, root), RawWeights(root, self):
+        functions = frozenset().union(*(rule.functions for rule in self.rules))
+        whole = whole_functions(self, root, functions)
+        with quiet[0], quiet[1], _patched(self, root), whole, RawWeights(root, self):
             graph = self.trace(root)
         graph.output_node().type = None  # it would be the annotation of our own wrapper
         _drop_unused_sizes(graph)
@@ -153,7 +183,7 @@ class _Tracer(fx.Tracer):
 
     def specialise(self, what: str) -> None:
         """Note that the running line fixes a value as it is in the example."""
-        place = current_place()
+        place = self._place() or ("<no file>", 0)
         line = source_line(place)
         self.decisions.append(Specialisation(*place, f"{what}: {line}" if line else what))
 
@@ -167,6 +197,9 @@ class _Tracer(fx.Tracer):
         if self.module_stack and isinstance(proxy.value, Tensor) and _is_data(proxy.node):
             raise _UntraceableError("it decides on a value that is in a tensor")
         self.specialise(what)
+
+    def _place(self) -> Place | None:
+        return current_place(_Tracer.record.__code__)
 
     def create_args_for_root(
         self,
@@ -205,7 +238,7 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Keep torch's layers whole, and what could not be traced through."""
-        if module_qualified_name in self.opaque:
+        if module_qualified_name in self.opaque or any(rule.describes(m) for rule in self.rules):
             return True
         # Of an `Unflatten`, the sizes have to be in the graph.
         if isinstance(m, nn.Sequential | nn.Unflatten):
@@ -256,7 +289,7 @@ class _Tracer(fx.Tracer):
         """Record a node and evaluate it on the values of the example."""
         factory = proxy_factory_fn or (lambda node: ValueProxy(node, self, None))
         proxy: Any = super().create_proxy(kind, target, args, kwargs, name, type_expr, factory)
-        proxy.node.meta["place"] = current_place()
+        proxy.node.meta["place"] = self._place()
         value = self._evaluate(kind, target, values_of(args), values_of(kwargs))
         if isinstance(value, np.ndarray):
             raise _UntraceableError("it leaves torch for a NumPy array")

@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, Self
 
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
+from torch.nn.utils.parametrize import type_before_parametrizations
 
+from gancompress.graph.rules.base import OpRule
 from gancompress.graph.values import TensorSpec, node_values
 
 
@@ -28,6 +30,18 @@ class Specialisation:
         return f"{self.file}:{self.line}: {self.text}"
 
 
+class ModuleName(NamedTuple):
+    """What a module of the generator is called.
+
+    Args:
+        path: The first of its paths, which the graph uses.
+        type: Name of its class.
+    """
+
+    path: str
+    type: str
+
+
 @dataclass(frozen=True, eq=False)
 class TracedGenerator:
     """A generator as a flat graph of torch layers and functions.
@@ -41,6 +55,8 @@ class TracedGenerator:
         opaque: Submodules that could not be traced through, by path, with the reason.
         unused: Parameters of the original that no node reads; they are not in ``module``.
         fingerprint: SHA-256 of the architecture, independent of the weights' values.
+        modules: All modules of the original, containers too, by each of their paths.
+        rules: Operator rules that it was traced with; every analysis asks them.
     """
 
     module: fx.GraphModule
@@ -51,6 +67,8 @@ class TracedGenerator:
     opaque: Mapping[str, str]
     fingerprint: str
     unused: tuple[str, ...] = ()
+    modules: Mapping[str, ModuleName] = field(default_factory=dict)
+    rules: tuple[OpRule, ...] = ()
 
     def with_module(self, module: fx.GraphModule) -> Self:
         """Return the same inputs and records with another graph, its shapes measured anew.
@@ -64,6 +82,19 @@ class TracedGenerator:
             shapes=node_shapes(module, self.example_inputs, self.example_kwargs),
             fingerprint=fingerprint(module),
         )
+
+
+def module_names(generator: nn.Module) -> dict[str, ModuleName]:
+    """List all modules of a generator, itself under the empty path.
+
+    Args:
+        generator: The generator.
+    """
+    first = {id(layer): path for path, layer in generator.named_modules()}
+    return {
+        path: ModuleName(first[id(layer)], type_before_parametrizations(layer).__name__)
+        for path, layer in generator.named_modules(remove_duplicate=False)
+    }
 
 
 def node_shapes(

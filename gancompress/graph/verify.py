@@ -10,7 +10,13 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.utils._pytree import tree_leaves, tree_map
 
-from gancompress.graph.channels import ChannelGraph, ChannelGroup, Member, UnitIds
+from gancompress.graph.channels import (
+    ChannelGraph,
+    ChannelGroup,
+    Member,
+    UnitIds,
+    set_sizes,
+)
 from gancompress.graph.sizes import numbers_by_node, resized
 from gancompress.graph.traced import TracedGenerator
 from gancompress.graph.values import NamedInterpreter, clone_tensors, copy_module, named_inputs
@@ -19,7 +25,6 @@ TOLERANCE: Final = 1e-10
 """Largest difference in float64, relative to the largest output where that exceeds 1."""
 
 _PRODUCTS = ("matmul", "bmm", "mm", "mv", "einsum", "attention", "conv", "linear")
-_CONSUMERS = frozenset({"conv", "conv_transpose", "linear"})
 
 
 def failing_groups(traced: TracedGenerator, graph: ChannelGraph) -> dict[str, str]:
@@ -169,7 +174,7 @@ class _Zeroing(_Quiet):
     def _consumes(self, node: fx.Node) -> bool:
         if node.op == "call_module":
             member = self.found.members.get(str(node.target))
-            return member is not None and member.kind in _CONSUMERS and not member.depthwise
+            return member is not None and member.consumes
         return any(word in _name_of(node) for word in _PRODUCTS)
 
     def _kept(self, ids: UnitIds, shape: Sequence[int]) -> Tensor:
@@ -227,6 +232,7 @@ def _slice_layer(layer: nn.Module, whole: nn.Module, member: Member, gone: UnitI
     inputs = int((~np.isin(member.inputs, gone)).sum())
     outputs = int((~np.isin(member.outputs, gone)).sum())
     _resize(layer, inputs, outputs, done.get("weight"))
+    set_sizes(layer, member.sizes, lambda ids: int((~np.isin(ids, gone)).sum()))
 
 
 def _resize(layer: nn.Module, inputs: int, outputs: int, weight: Tensor | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from torch import Tensor, fx, nn
 
 from gancompress.errors import AnalysisError
-from gancompress.graph import TracedGenerator
+from gancompress.graph import IgnoredScope, TracedGenerator
 from gancompress.passes.base import GraphPass
 from gancompress.passes.residual import residual_convolutions
 from gancompress.passes.separable import separate, separate_transposed
@@ -53,15 +53,22 @@ class Decompose(GraphPass):
         norm_between: Put a non-affine instance norm between both halves, as the published
             mobile generators have it. It undoes the scale that the approximation relies on, so
             the output no longer starts near the original's.
+        ignored: Layers that are left alone: ``resblocks`` passes over them, and to name one is an
+            error.
     """
 
     name: ClassVar[str] = "decompose"
 
     def __init__(
-        self, layers: Sequence[str] | Literal["resblocks", "none"], *, norm_between: bool = False
+        self,
+        layers: Sequence[str] | Literal["resblocks", "none"],
+        *,
+        norm_between: bool = False,
+        ignored: IgnoredScope | None = None,
     ) -> None:
         self.layers: tuple[str, ...] | str = layers if isinstance(layers, str) else tuple(layers)
         self.norm_between = norm_between
+        self.ignored = ignored
 
     def apply(self, traced: TracedGenerator) -> TracedGenerator:
         """Return the generator with the named convolutions decomposed.
@@ -70,7 +77,8 @@ class Decompose(GraphPass):
             traced: The generator; it is left as it is.
 
         Raises:
-            AnalysisError: If a layer does not exist or cannot be decomposed, with the reason.
+            AnalysisError: If a layer does not exist or cannot be decomposed, with the reason, or
+                is ignored, or if an entry of `ignored` selects no module.
         """
         paths = self._paths(traced)
         module = copy.deepcopy(traced.module)
@@ -81,15 +89,23 @@ class Decompose(GraphPass):
         return traced.with_module(module) if paths else traced
 
     def _paths(self, traced: TracedGenerator) -> tuple[str, ...]:
+        ignored = self.ignored.layers(traced) if self.ignored is not None else frozenset()
         if self.layers == "none":
             return ()
         if self.layers == "resblocks":
-            return residual_convolutions(traced)
+            found = residual_convolutions(traced)
+            return tuple(path for path in found if path not in ignored)
         if isinstance(self.layers, str):
             raise AnalysisError(
                 f"cannot decompose '{self.layers}': it is no known selection of layers",
                 hint="give 'resblocks', 'none' or a list of layer paths",
             )
+        for path in self.layers:
+            if path in ignored:
+                raise AnalysisError(
+                    f"'{path}' is to be decomposed, and to be ignored too",
+                    hint="take it out of the layers, or out of the ignored scope",
+                )
         return tuple(dict.fromkeys(self.layers))
 
 

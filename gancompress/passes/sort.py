@@ -10,7 +10,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gancompress.graph import ChannelGraph, ChannelGroup, OpRule, TracedGenerator, analyse
+from gancompress.graph import (
+    ChannelGraph,
+    ChannelGroup,
+    IgnoredScope,
+    OpRule,
+    TracedGenerator,
+    analyse,
+)
 from gancompress.passes.base import GraphPass
 
 Ids = NDArray[np.int64]
@@ -25,20 +32,27 @@ class SortChannels(GraphPass):
 
     Args:
         rules: Operator rules for the channel analysis, asked before the built-in ones.
+        ignored: Layers that are left alone: their channels keep their order.
     """
 
     name: ClassVar[str] = "sort"
 
-    def __init__(self, rules: Sequence[OpRule] = ()) -> None:
+    def __init__(
+        self, rules: Sequence[OpRule] = (), *, ignored: IgnoredScope | None = None
+    ) -> None:
         self.rules = tuple(rules)
+        self.ignored = ignored
 
     def apply(self, traced: TracedGenerator) -> TracedGenerator:
         """Return the generator with sorted channels.
 
         Args:
             traced: The generator; it is left as it is.
+
+        Raises:
+            AnalysisError: If an entry of `ignored` selects no module.
         """
-        graph = analyse(traced, rules=self.rules)
+        graph = analyse(traced, rules=self.rules, ignored=self.ignored)
         module = copy.deepcopy(traced.module)
         sources = _sources(graph, module)
         done: set[int] = set()

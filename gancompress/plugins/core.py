@@ -58,7 +58,9 @@ def gancompress_resolve_generator(reference: str) -> "Resolved | None":
         return None
     found = load_reference(reference)
     if _is_module(found):
-        ready: Resolved = found
+        from gancompress.graph.values import copy_module  # noqa: PLC0415 - loads torch
+
+        ready: Resolved = copy_module(found)  # training it changes nobody else's
         return ready
     if not callable(found):
         raise ConfigError(

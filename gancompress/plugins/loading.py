@@ -17,17 +17,24 @@ from gancompress.plugins.info import describe
 def load_file(path: Path) -> ModuleType:
     """Run a Python file as a module; it can import what lies beside it.
 
+    A file that this process has run already, or imported, is not run again: a plugin's rule and
+    the generator that it is for have to mean the same classes.
+
     Args:
         path: An existing file.
 
     Returns:
-        The module, under a name that no installed module has.
+        The module, under a name that no installed module has unless it was imported before.
 
     Raises:
         Exception: Whatever the file raises.
     """
     path = path.resolve()
-    name = f"gancompress_file_{path.stem}_{sha256(str(path).encode()).hexdigest()[:8]}"
+    content = path.read_bytes() if path.is_file() else b""  # another one is another module
+    name = f"gancompress_file_{path.stem}_{sha256(str(path).encode() + content).hexdigest()[:8]}"
+    known = _imported(path) or sys.modules.get(name)
+    if known is not None:
+        return known
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ImportError(f"'{path}' is no Python file")
@@ -41,6 +48,21 @@ def load_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _imported(path: Path) -> ModuleType | None:
+    """Return the module that a plugin, or the calling program, has imported a file as."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        own = name != "__main__" and not name.startswith("gancompress_file_")
+        if (
+            own
+            and isinstance(file, str)
+            and file.endswith(path.name)
+            and Path(file).resolve() == path
+        ):
+            return module
+    return None
 
 
 def load_reference(reference: str) -> Any:

@@ -1,7 +1,8 @@
 """What people look at: tables, progress, picture grids. With `cli` the only place that has rich."""
 
+from gancompress.report.advice import advice
 from gancompress.report.grid import picture_grid, save_grid
-from gancompress.report.inspect import GraphView, inspection
+from gancompress.report.inspect import GraphView, frozen_reasons, inspection
 from gancompress.report.progress import ProgressObserver
 from gancompress.report.table import ModelFigures, plain_text, summary_table
 
@@ -9,6 +10,8 @@ __all__ = [
     "GraphView",
     "ModelFigures",
     "ProgressObserver",
+    "advice",
+    "frozen_reasons",
     "inspection",
     "picture_grid",
     "plain_text",

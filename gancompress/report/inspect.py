@@ -1,13 +1,15 @@
 """What `gancompress inspect` shows: each channel group, and the coverage that sums to 100 %."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from rich import box
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gancompress.report.advice import PAGE, advice, without_module
 from gancompress.report.units import MISSING, count, percent
 
 
@@ -41,6 +43,10 @@ class CoverageView(Protocol):
     @property
     def total(self) -> ShareView:
         """The whole generator."""
+
+    @property
+    def reasons(self) -> Mapping[str, ShareView]:
+        """The frozen share, by reason."""
 
 
 class GroupView(Protocol):
@@ -87,27 +93,47 @@ class GraphView(Protocol):
 
 
 def inspection(graph: GraphView) -> Group:
-    """Lay out the groups and the coverage.
+    """Lay out the groups, the coverage, and what is frozen and why.
 
     Args:
         graph: The analysed generator.
 
     Returns:
-        Two tables that fit 80 columns; long names and reasons wrap, and nothing is left out.
+        Tables that fit 80 columns; long names and reasons wrap, and nothing is left out.
     """
-    return Group(_groups(graph.groups), Text(), _coverage(graph.coverage()))
+    coverage = graph.coverage()
+    tables: list[RenderableType] = [_groups(graph.groups), Text(), _coverage(coverage)]
+    reasons = frozen_reasons(graph)
+    if reasons:
+        more = Text(f"how to read this: {PAGE}")
+        tables += [Text(), _frozen(graph.groups, coverage, reasons), more]
+    return Group(*tables)
+
+
+def frozen_reasons(graph: GraphView) -> tuple[str, ...]:
+    """Return every reason that keeps channels or weights as they are, once each.
+
+    Args:
+        graph: The analysed generator.
+    """
+    of_groups = (group.frozen for group in graph.groups if group.frozen is not None)
+    return tuple(dict.fromkeys([*of_groups, *graph.coverage().reasons]))
+
+
+def _table(title: str) -> Table:
+    return Table(
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        title=title,
+        title_justify="left",
+        title_style="bold",
+    )
 
 
 def _groups(groups: Sequence[GroupView]) -> Table:
     searchable = sum(group.frozen is None for group in groups)
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        title=f"{len(groups)} channel groups, {searchable} searchable",
-        title_justify="left",
-        title_style="bold",
-    )
+    table = _table(f"{len(groups)} channel groups, {searchable} searchable")
     table.add_column("group", overflow="fold", ratio=3)
     for name in ("units", "width", "made by", "read by"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -132,14 +158,7 @@ def _state(group: GroupView) -> str:
 
 
 def _coverage(coverage: CoverageView) -> Table:
-    table = Table(
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-        title="coverage",
-        title_justify="left",
-        title_style="bold",
-    )
+    table = _table("coverage")
     table.add_column("")
     for name in ("parameters", "share", "MACs", "share"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -164,3 +183,19 @@ def _coverage(coverage: CoverageView) -> Table:
 
 def _share(part: int, whole: int) -> str:
     return percent(part / whole) if whole else MISSING
+
+
+def _frozen(groups: Sequence[GroupView], coverage: CoverageView, reasons: Sequence[str]) -> Table:
+    """Add up what is frozen by reason; one operator in many blocks is one line."""
+    table = _table("frozen, and what you can do")
+    table.add_column("reason", overflow="fold", ratio=4)
+    for name in ("groups", "parameters"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("what you can do", overflow="fold", ratio=4)
+    many = Counter(without_module(group.frozen) for group in groups if group.frozen is not None)
+    params: Counter[str] = Counter()
+    for reason, share in coverage.reasons.items():
+        params[without_module(reason)] += share.params
+    for reason in dict.fromkeys(map(without_module, reasons)):
+        table.add_row(Text(reason), str(many[reason]), count(params[reason]), Text(advice(reason)))
+    return table

@@ -106,6 +106,15 @@ def toml(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
     return file
 
 
+@pytest.fixture
+def base(pictures: Path, toml: Path, tmp_path: Path) -> tuple[object, ...]:
+    """Options without the family's own data."""
+    file = tmp_path / "own.toml"
+    lines = [x for x in toml.read_text().splitlines() if not x.startswith(("family", "data"))]
+    file.write_text("\n".join(lines))
+    return ("--family", "pix2pix", "--config", file, "--data", pictures)
+
+
 @pytest.fixture(scope="session")
 def teacher(tmp_path_factory: pytest.TempPathFactory, toml: Path) -> Path:
     """The run directory of a trained teacher."""

@@ -68,15 +68,6 @@ def net(tmp_path: Path) -> Path:
     return file
 
 
-@pytest.fixture
-def base(pictures: Path, toml: Path, tmp_path: Path) -> tuple[object, ...]:
-    """Options without the family's own data."""
-    file = tmp_path / "own.toml"
-    lines = [x for x in toml.read_text().splitlines() if not x.startswith(("family", "data"))]
-    file.write_text("\n".join(lines))
-    return ("--family", "pix2pix", "--config", file, "--data", pictures)
-
-
 def test_train_and_compress_a_generator_of_ones_own(
     cli, net: Path, base: tuple[object, ...], tmp_path: Path, monkeypatch
 ) -> None:

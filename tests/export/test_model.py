@@ -464,6 +464,79 @@ def test_a_subnet_of_a_supernet_comes_back(tmp_path: Path) -> None:
     assert export(back, tmp_path / "net.onnx").dynamic == "full"
 
 
+class Twice(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x * 2
+
+
+class ThroughNumPy(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return torch.from_numpy(x.detach().numpy() * 2)
+
+
+class Gain(nn.Module):
+    """A layer of one's own that holds a weight and calls a function of one's own."""
+
+    def __init__(self, function: Any) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.randn(16, 1, 1))
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function.apply(x * self.gain)
+
+
+def supernet_with(function: Any) -> Any:
+    from gancompress.elastic import Supernet
+    from gancompress.graph import (
+        Layout,
+        OpCall,
+        OpRule,
+        Part,
+        add_part,
+        along,
+        channel_ids,
+        trace,
+    )
+
+    class GainRule(OpRule):
+        modules = (Gain,)
+
+        def apply(self, call: OpCall) -> Layout:
+            ids = channel_ids(call.layouts[0], 1, call.channels)
+            add_part(call, Part("gain", {"gain": (ids, None, None)}, ids, ids))
+            return along(ids, 1, call.shape)
+
+    net = nn.Sequential(nn.Conv2d(3, 16, 1), Gain(function), nn.Conv2d(16, 3, 1)).eval()
+    return Supernet(trace(net, (torch.randn(1, 3, 4, 4),), rules=[GainRule()]))
+
+
+def test_layers_and_functions_of_ones_own_are_spelt_out(tmp_path: Path) -> None:
+    supernet = supernet_with(Twice)
+    config = supernet.space.smallest()
+    x = torch.randn(2, 3, 5, 5)
+    model = CompressedModel.from_supernet(supernet, config)
+    back = CompressedModel.load(model.save(tmp_path / "model"))
+    with torch.no_grad():
+        assert torch.equal(back.module(x), supernet.materialise(config)(x))
+    assert back.module.get_parameter("1.gain").shape == (8, 1, 1)
+    # In the supernet they stay what they are.
+    assert isinstance(supernet.materialise(config).get_submodule("1"), Gain)
+
+
+def test_what_cannot_be_spelt_out_runs_here_and_is_not_saved(tmp_path: Path) -> None:
+    supernet = supernet_with(ThroughNumPy)
+    config = supernet.space.smallest()
+    x = torch.randn(2, 3, 5, 5)
+    model = CompressedModel.from_supernet(supernet, config)
+    with torch.no_grad():
+        assert torch.equal(model.module(x), supernet.materialise(config)(x))
+    with pytest.raises(ExportError, match="'1' is a 'Gain', which no file can describe"):
+        model.save(tmp_path / "model")
+
+
 def test_keyword_inputs_leave_no_shapes_in_the_card() -> None:
     from gancompress.elastic import Supernet
     from gancompress.graph import trace

@@ -147,6 +147,35 @@ def test_a_file_that_fails_leaves_no_module_behind(tmp_path: Path) -> None:
     assert not {name for name in set(sys.modules) - before if "broken_net" in name}
 
 
+def test_a_plugins_classes_are_those_of_the_generator(
+    net: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rule lists a class: it must not be one of the same name from a second run of the file."""
+    (net.parent / "my_rules.py").write_text("from my_net import Factories")
+    imported = load_file(net.parent / "my_rules.py").Factories
+
+    assert load_file(net).Factories is imported
+    monkeypatch.delitem(sys.modules, "my_net")
+    alone = load_file(net)
+    assert load_file(net) is alone  # the same file as plugin and as generator
+    assert alone.Factories is not imported
+
+
+def test_a_file_that_has_changed_is_run_again(tmp_path: Path) -> None:
+    file = tmp_path / "my_net.py"
+    file.write_text("NUMBER = 1")
+    first = load_file(file)
+    file.write_text("NUMBER = 2")
+
+    assert (first.NUMBER, load_file(file).NUMBER) == (1, 2)
+
+
+def test_a_ready_generator_is_ones_own(net: Path) -> None:
+    first, second = (PluginHost().resolve_generator(f"{net}:READY").module for _ in range(2))
+
+    assert first is not second
+
+
 def test_what_is_no_python_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("")
 

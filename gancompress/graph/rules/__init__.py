@@ -16,7 +16,13 @@ from gancompress.graph.rules.norms import (
     PReLURule,
     SoftmaxRule,
 )
-from gancompress.graph.rules.producers import ConvRule, EmbeddingRule, LinearRule
+from gancompress.graph.rules.producers import (
+    ConvRule,
+    EmbeddingRule,
+    LinearRule,
+    add_part,
+    own_outputs,
+)
 from gancompress.graph.rules.reduce import ReduceRule
 from gancompress.graph.rules.reshape import (
     ChannelShuffleRule,
@@ -34,7 +40,7 @@ from gancompress.graph.rules.views import (
     ViewRule,
 )
 
-__all__ = ["OpCall", "OpRule", "Part", "builtin_rules"]
+__all__ = ["OpCall", "OpRule", "Part", "add_part", "builtin_rules", "own_outputs"]
 
 
 def builtin_rules() -> tuple[OpRule, ...]:

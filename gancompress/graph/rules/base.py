@@ -13,6 +13,7 @@ from gancompress.graph.source import describe_place
 from gancompress.graph.values import TensorSpec
 
 Axes = Mapping[str, tuple[Ids | None, ...]]
+Sizes = Mapping[str, Ids | tuple[Ids, ...]]
 LayoutTree = Any
 """A `Layout`, or tuples, lists and dicts of them, as the operator returns its tensors."""
 
@@ -22,13 +23,15 @@ class Part:
     """What the analysis gathers on one layer; its ids are those of `Channels`.
 
     Args:
-        kind: What sort of layer it is.
-        axes: For each parameter and buffer the ids along each axis.
+        kind: What sort of layer it is; a rule of your own may give its own word.
+        axes: For each parameter and buffer that the layer itself holds the ids along each axis.
         inputs: Ids along the layer's input channels.
         outputs: Ids along the layer's output channels.
         depthwise: Whether outputs follow inputs group by group.
         produces: Whether the outputs are channels of its own.
         consumes: Whether the inputs end here.
+        sizes: Attributes of the layer that count channels, and the ids that each counts; a tuple
+            of ids for an attribute that is a tuple. Torch's own layers need none.
     """
 
     kind: str
@@ -38,6 +41,7 @@ class Part:
     depthwise: bool = False
     produces: bool = False
     consumes: bool = False
+    sizes: Sizes = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,12 +83,14 @@ class OpCall:
 
     @property
     def where(self) -> str:
-        """The operator's name and the line that called it, such as ``softmax at net.py:41``."""
-        if isinstance(self.module, nn.Module):
-            return f"{type(self.module).__name__} '{self.path}'"
-        name = getattr(self.target, "__name__", str(self.target))
+        """The operator, its module and line, such as ``softmax in 'body.3' at net.py:41``."""
         place = describe_place(self.node.meta.get("place"))
-        return f"{name} at {place}" if place else str(name)
+        at = f" at {place}" if place else ""
+        if isinstance(self.module, nn.Module):
+            return f"{type(self.module).__name__} '{self.path}'{at}"
+        name = getattr(self.target, "__name__", str(self.target))
+        inside = next(reversed(self.node.meta.get("nn_module_stack", {})), "")
+        return f"{name} in '{inside}'{at}" if inside else f"{name}{at}"
 
     @property
     def layouts(self) -> tuple[Layout, ...]:
@@ -197,6 +203,15 @@ class OpRule(ABC):
         if isinstance(call.target, str):
             return call.target in self.methods
         return call.target in self.functions
+
+    def describes(self, layer: nn.Module) -> bool:
+        """Whether the rule lists the class whose ``forward`` a layer runs: it is then kept whole.
+
+        Args:
+            layer: A layer of the generator.
+        """
+        listed = (kind for kind in self.modules if isinstance(layer, kind))
+        return any(type(layer).forward is kind.forward for kind in listed)
 
     @abstractmethod
     def apply(self, call: OpCall) -> LayoutTree:

@@ -1,11 +1,11 @@
 """Layers that make channels of their own: convolutions, linear layers, embeddings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import cast
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from gancompress.graph.layout import Channels, Ids, along, channel_ids
@@ -38,6 +38,8 @@ def freeze_computed_weight(call: OpCall) -> LayoutTree:
 def add_part(call: OpCall, part: Part) -> Part:
     """Note what a layer does; a layer that is called twice ties both calls.
 
+    A layer with tensors in modules of its own is frozen: only those that it holds are sliced.
+
     Args:
         call: The call of the layer.
         part: What this call found.
@@ -50,10 +52,26 @@ def add_part(call: OpCall, part: Part) -> Part:
         call.channels.unite(known.inputs, part.inputs)
         if part.depthwise or not part.produces:
             call.channels.unite(known.outputs, part.outputs)
+    inner = [n for n, _ in _all_tensors(cast("nn.Module", call.module)) if "." in n]
+    if inner:
+        reason = f"{call.where}: its tensor '{inner[0]}' belongs to a module inside it"
+        for ids in (part.inputs, part.outputs):
+            call.channels.freeze(ids, reason)
     return known
 
 
-def _own_outputs(call: OpCall, count: int) -> Ids:
+def _all_tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    yield from module.named_parameters()
+    yield from module.named_buffers()
+
+
+def own_outputs(call: OpCall, count: int) -> Ids:
+    """Return the ids of the channels that a layer makes: the same ones at each of its calls.
+
+    Args:
+        call: The call of the layer.
+        count: Number of channels.
+    """
     known = call.parts.get(call.path)
     return call.channels.fresh(count) if known is None else known.outputs
 
@@ -91,7 +109,7 @@ class ConvRule(OpRule):
             rows = inputs if transposed else outputs
             axes = _axes(conv, (rows, None, *kernel), outputs)
             return Part(kind, axes, inputs, outputs, depthwise=True)
-        outputs = _own_outputs(call, conv.out_channels)
+        outputs = own_outputs(call, conv.out_channels)
         into, out = inputs, outputs
         if conv.groups > 1:
             tied_in = _same_in_every_group(inputs, conv.groups, call.channels)
@@ -126,7 +144,7 @@ class LinearRule(OpRule):
         if not has_plain_weight(linear):
             return freeze_computed_weight(call)
         inputs = channel_ids(call.layouts[0], -1, call.channels)
-        outputs = _own_outputs(call, linear.out_features)
+        outputs = own_outputs(call, linear.out_features)
         axes = _axes(linear, (outputs, inputs), outputs)
         part = Part("linear", axes, inputs, outputs, produces=True, consumes=True)
         return along(add_part(call, part).outputs, -1, call.shape)
@@ -146,7 +164,7 @@ class EmbeddingRule(OpRule):
         table = cast("nn.Embedding", call.module)
         if not has_plain_weight(table) or table.max_norm is not None:
             return freeze_computed_weight(call)
-        outputs = _own_outputs(call, table.embedding_dim)
+        outputs = own_outputs(call, table.embedding_dim)
         nothing: Ids = np.empty(0, dtype=np.int64)
         part = Part("embedding", {"weight": (None, outputs)}, nothing, outputs, produces=True)
         return along(add_part(call, part).outputs, -1, call.shape)

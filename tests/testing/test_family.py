@@ -13,7 +13,7 @@ from gancompress.gan import Batch, FamilyOptions
 from gancompress.plugins.loading import load_file
 from gancompress.testing import FamilyContract, Subject
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 Minimal: Any = load_file(ROOT / "examples" / "minimal_plugin" / "gancompress_minimal.py").Minimal
 SMALL = {"size": 16, "pictures": 3, "width": 4, "blocks": 1}
 

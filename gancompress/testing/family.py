@@ -1,15 +1,4 @@
-"""What plugin authors test their plugins with: a contract as a pytest class.
-
-::
-
-    from gancompress.testing import FamilyContract
-
-    class TestMyGan(FamilyContract):
-        family = MyGan()
-        options = {"size": 32}      # small ones keep the tests quick
-
-`family` and `options` may also be pytest fixtures. The core tests its own families with this class.
-"""
+"""The contract of a GAN family."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +15,7 @@ from torch import Tensor, nn
 from gancompress.config import Recipe, RunConfig
 from gancompress.gan import AnyFamily, Batch, FamilyOptions, GanFamily, Objective, collate
 from gancompress.store import load_tensors, save_tensors
+from gancompress.testing.checks import require
 
 SPLITS: Final = ("train", "val", "test")
 _COMPARED: Final = 64  # samples a split that are compared with those of the others
@@ -89,8 +79,8 @@ class FamilyContract:
     def test_name_and_options_are_declared(self, subject: Subject) -> None:
         """The name can be typed on a command line, and the options are a pydantic model."""
         name, options = subject.family.name, subject.family.options
-        _require(bool(name) and name.split() == [name], f"name {name!r} is empty or has spaces")
-        _require(
+        require(bool(name) and name.split() == [name], f"name {name!r} is empty or has spaces")
+        require(
             isinstance(options, type) and issubclass(options, FamilyOptions),
             f"options {options!r} is no subclass of FamilyOptions",
         )
@@ -110,23 +100,23 @@ class FamilyContract:
         """Every split has samples, and no sample of one is in another."""
         prints = {split: _fingerprints(subject, split) for split in SPLITS}
         for split, found in prints.items():
-            _require(bool(found), f"split '{split}' is empty")
+            require(bool(found), f"split '{split}' is empty")
         for one, other in combinations(SPLITS, 2):
             shared = len(prints[one] & prints[other])
-            _require(not shared, f"splits '{one}' and '{other}' share {shared} samples")
+            require(not shared, f"splits '{one}' and '{other}' share {shared} samples")
 
     @pytest.mark.parametrize("split", ["val", "test"])
     def test_evaluation_splits_are_not_augmented(self, subject: Subject, split: str) -> None:
         """A sample that a search or an evaluation looks at is the same every time."""
         first, second = (_fingerprints(subject, split) for _ in range(2))
-        _require(first == second, f"split '{split}' gives other samples the second time")
+        require(first == second, f"split '{split}' gives other samples the second time")
 
     def test_pictures_are_in_range(self, subject: Subject) -> None:
         """Inputs and targets lie in [-1, 1] and are float32."""
         batch = subject.batch()
         pictures = [*batch.inputs, *([] if batch.target is None else [batch.target])]
         for picture in pictures:
-            _require(picture.dtype == torch.float32, f"a picture is of {picture.dtype}")
+            require(picture.dtype == torch.float32, f"a picture is of {picture.dtype}")
             _require_range(picture, "a picture of the data")
 
     def test_generator_makes_pictures(self, subject: Subject) -> None:
@@ -151,23 +141,23 @@ class FamilyContract:
         batch, generator = subject.batch(), subject.generator().train()
         losses = subject.objective().generator_losses(batch, generator(*batch.inputs))
         _total(losses, "generator_losses").backward()  # type: ignore[no-untyped-call]
-        _require(_has_gradient(generator), "generator_losses gives the generator no gradient")
+        require(_has_gradient(generator), "generator_losses gives the generator no gradient")
 
     def test_discriminator_losses_reach_every_discriminator(self, subject: Subject) -> None:
         """The discriminators' terms are finite scalars, and each discriminator learns."""
         batch, objective = subject.batch(), subject.objective()
         with torch.no_grad():
             output: Tensor = subject.generator().train()(*batch.inputs)
-        _require(bool(len(objective.discriminators)), "the objective has no discriminators")
+        require(bool(len(objective.discriminators)), "the objective has no discriminators")
         losses = objective.discriminator_losses(batch, output)
         _total(losses, "discriminator_losses").backward()  # type: ignore[no-untyped-call]
         for name, discriminator in objective.discriminators.items():
-            _require(_has_gradient(discriminator), f"discriminator '{name}' gets no gradient")
+            require(_has_gradient(discriminator), f"discriminator '{name}' gets no gradient")
 
     def test_recipes_are_valid(self, subject: Subject) -> None:
         """Every recipe makes a run configuration, and its options are the family's."""
         for name, recipe in subject.family.recipes().items():
-            _require(isinstance(recipe, Recipe), f"recipe '{name}' is of type {type(recipe)}")
+            require(isinstance(recipe, Recipe), f"recipe '{name}' is of type {type(recipe)}")
             subject.family.options(**recipe.options)
             RunConfig(family=subject.family.name, recipe=name, **recipe.model_dump())
 
@@ -179,32 +169,26 @@ class FamilyContract:
         fresh.load_state_dict(load_tensors(tmp_path / "generator.safetensors"))
         with torch.no_grad():
             before, after = (net.eval()(*batch.inputs) for net in (trained, fresh))
-        _require(torch.equal(before, after), "the state dict does not hold all that computes")
-
-
-def _require(holds: bool, sentence: str) -> None:
-    # Not `assert`: pytest explains only asserts of test modules, and -O drops them.
-    if not holds:
-        pytest.fail(sentence, pytrace=False)
+        require(torch.equal(before, after), "the state dict does not hold all that computes")
 
 
 def _require_shape(picture: Tensor, expected: Tensor, noun: str) -> None:
     shapes = tuple(picture.shape), tuple(expected.shape)
-    _require(shapes[0] == shapes[1], f"{noun} is {shapes[0]}, and should be {shapes[1]}")
+    require(shapes[0] == shapes[1], f"{noun} is {shapes[0]}, and should be {shapes[1]}")
 
 
 def _require_range(picture: Tensor, noun: str) -> None:
     low, high = picture.min().item(), picture.max().item()
     # Comparisons with NaN are false, so this refuses NaN too.
-    _require(low >= -1 and high <= 1, f"{noun} has values from {low:.3g} to {high:.3g}")
+    require(low >= -1 and high <= 1, f"{noun} has values from {low:.3g} to {high:.3g}")
 
 
 def _total(losses: Mapping[str, Tensor], method: str) -> Tensor:
-    _require(bool(losses), f"{method} returns no loss")
+    require(bool(losses), f"{method} returns no loss")
     for name, loss in losses.items():
-        _require(loss.ndim == 0, f"loss '{name}' is {tuple(loss.shape)}, and should be a scalar")
-        _require(bool(torch.isfinite(loss)), f"loss '{name}' is {loss.item()}")
-        _require(loss.requires_grad, f"loss '{name}' has no gradient")
+        require(loss.ndim == 0, f"loss '{name}' is {tuple(loss.shape)}, and should be a scalar")
+        require(bool(torch.isfinite(loss)), f"loss '{name}' is {loss.item()}")
+        require(loss.requires_grad, f"loss '{name}' has no gradient")
     return torch.stack(list(losses.values())).sum()
 
 
