@@ -86,19 +86,22 @@ class ElasticModule(nn.Module):
         """
         if self._full:
             return self.base(*args, **kwargs)
-        shell = self._shell[0]
-        shell.training = self.base.training
-        parts = {name: take(t, self._slices[name]) for name, t in _own_tensors(self.base)}
+        shell, base = self._shell[0], self.base
+        # Copied anew at every call: an edit through `.data` leaves no trace by which a copy that
+        # was kept could be known to be stale.
+        parts = {name: take(getattr(base, name), axes) for name, axes in self._slices.items()}
+        held = vars(shell)
+        held["training"] = base.training
+        # Past `__setattr__`, which would register what is still a whole parameter.
+        held.update(parts)
         try:
-            # Past `__setattr__`, which would register what is still a whole parameter.
-            vars(shell).update(parts)
             result = shell(*args, **kwargs)
         finally:
             # Slices carry gradients, and a module that holds such tensors cannot be copied.
             for name in parts:
-                vars(shell).pop(name, None)
-        if self.base.training:
-            for name, buffer in self.base.named_buffers(recurse=False):
+                held.pop(name, None)
+        if base.training:
+            for name, buffer in base.named_buffers(recurse=False):
                 put_back(buffer, self._slices[name], parts[name])
         return result
 

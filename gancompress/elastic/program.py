@@ -2,13 +2,52 @@
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
 from torch import Tensor, fx
 
 from gancompress.elastic.slices import AxisSlices, take
-from gancompress.graph.sizes import Call, resized
+from gancompress.graph.sizes import resized
+
+
+class _Name(str):
+    """The name of a node, in place of the node itself: a deep copy of a net has its own nodes."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class _Step:
+    """One node, made ready to be called.
+
+    Args:
+        name: Name of the node.
+        call: What computes it from its arguments, or from the net for an attribute.
+        args: Positional arguments, with names in place of nodes.
+        kwargs: Arguments by name, likewise.
+        flat: Whether there are positional arguments only, none of them nested.
+        dead: Names of the values that are not read after this step.
+    """
+
+    name: str
+    call: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    flat: bool
+    dead: tuple[str, ...]
+
+    def run(self, values: Mapping[str, Any]) -> Any:
+        """Compute the node.
+
+        Args:
+            values: What the earlier steps gave, by name.
+        """
+        if self.flat:
+            return self.call(*[values[a] if type(a) is _Name else a for a in self.args])
+        args, kwargs = _filled_in((self.args, self.kwargs), values)
+        return self.call(*args, **kwargs)
 
 
 class Program:
@@ -17,24 +56,44 @@ class Program:
     Args:
         net: Module whose graph is run; its parameters and buffers are read at every call.
         layers: Called instead of the net's own submodule, by path.
-
-    Attributes:
-        slices: How to slice the tensors that the graph uses outside layers, by name.
-        numbers: What to put in place of the numbers in a call, by node and place.
     """
 
     def __init__(self, net: fx.GraphModule, layers: Mapping[str, Callable[..., Any]]) -> None:
         self.net = net
         self.layers = layers
-        self.slices: Mapping[str, AxisSlices] = {}
-        self.numbers: Mapping[str, Mapping[tuple[int | str, ...], int]] = {}
-        # Nodes go by name here: a deep copy of the net has nodes of its own.
+        self._signature = inspect.signature(net.forward)
         last_use: dict[str, str] = {}
         for node in net.graph.nodes:
             last_use |= {value.name: node.name for value in node.all_input_nodes}
-        self._dead: dict[str, list[str]] = {}
+        dead: dict[str, list[str]] = {}
         for value, user in last_use.items():
-            self._dead.setdefault(user, []).append(value)
+            dead.setdefault(user, []).append(value)
+        # All that can be known before is looked up here: between two small layers it would take
+        # as long as they do.
+        self._inputs: list[str] = []
+        self._full: list[_Step] = []
+        self._result: Any = None
+        for node in net.graph.nodes:
+            if node.op == "placeholder":
+                self._inputs.append(node.name)
+            elif node.op == "output":
+                self._result = _named(node.args[0])
+            else:
+                self._full.append(self._step(node, tuple(dead.get(node.name, ()))))
+        self._steps = self._full
+
+    def narrow(
+        self,
+        slices: Mapping[str, AxisSlices],
+        numbers: Mapping[str, Mapping[tuple[int | str, ...], int]],
+    ) -> None:
+        """Run at other widths from the next call on, as far as they are not the layers' business.
+
+        Args:
+            slices: How to slice the tensors that the graph uses outside layers, by name.
+            numbers: What to put in place of the numbers in a call, by node and place.
+        """
+        self._steps = [_narrowed(step, slices, numbers) for step in self._full]
 
     def run(
         self,
@@ -55,50 +114,86 @@ class Program:
         Raises:
             TypeError: If the inputs do not fit the graph's.
         """
-        graph = self.net.graph
         values = self._bind(args, kwargs)
-        heard: dict[str, Tensor] = {}
-        result: Any = None
-        for node in graph.nodes:
-            if node.op == "output":
-                result = _plain(_filled_in(node.args[0], values))
-            elif node.op != "placeholder":
-                values[node.name] = self._step(node, values)
-            if node.name in taps:
-                # A copy, because the next layer may be an activation that works in place.
-                heard[node.name] = values[node.name].clone()
-            for value in self._dead.get(node.name, ()):
+        # A copy, because the next layer may be an activation that works in place.
+        heard = {name: values[name].clone() for name in taps if name in values}
+        for step in self._steps:
+            values[step.name] = step.run(values)
+            if step.name in taps:
+                heard[step.name] = values[step.name].clone()
+            for value in step.dead:
                 del values[value]
-        return result, heard
+        return _plain(_filled_in(self._result, values)), heard
 
-    def _step(self, node: fx.Node, values: Mapping[str, Any]) -> Any:
-        """Compute one node that is neither an input nor the output."""
-        call: Call = (node.args, node.kwargs)
-        if node.name in self.numbers:
-            call = resized(call, self.numbers[node.name])
-        args, kwargs = _filled_in(call, values)
+    def _step(self, node: fx.Node, dead: tuple[str, ...]) -> _Step:
+        """Make a node ready that is neither an input nor the output."""
+        args, kwargs = _named(node.args), _named(node.kwargs)
+        nested = any(isinstance(a, tuple | list | dict | slice) for a in args)
+        return _Step(node.name, self._call(node), args, kwargs, not (kwargs or nested), dead)
+
+    def _call(self, node: fx.Node) -> Callable[..., Any]:
         target = node.target
         if callable(target):
-            return target(*args, **kwargs)
+            return target
         if node.op == "get_attr":
-            tensor = attrgetter(target)(self.net)
-            return take(tensor, self.slices[target]) if target in self.slices else tensor
+            return _Attribute(self.net, target)
         if node.op == "call_method":
-            return getattr(args[0], target)(*args[1:], **kwargs)
+            return _Method(target)
         layer = self.layers.get(target)
-        return (self.net.get_submodule(target) if layer is None else layer)(*args, **kwargs)
+        return self.net.get_submodule(target) if layer is None else layer
 
     def _bind(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         """Match inputs to placeholders as a call of the net would."""
-        bound = inspect.signature(self.net.forward).bind(*args, **kwargs)
+        bound = self._signature.bind(*args, **kwargs)
         bound.apply_defaults()
-        places = self.net.graph.find_nodes(op="placeholder")
-        return {n.name: v for n, v in zip(places, bound.arguments.values(), strict=True)}
+        return dict(zip(self._inputs, bound.arguments.values(), strict=True))
+
+
+@dataclass(frozen=True)
+class _Attribute:
+    """Reads a parameter or buffer of the net as it is at the time of the call."""
+
+    net: fx.GraphModule
+    path: str
+    slices: AxisSlices | None = None
+
+    def __call__(self) -> Any:
+        tensor = attrgetter(self.path)(self.net)
+        return tensor if self.slices is None else take(tensor, self.slices)
+
+
+@dataclass(frozen=True)
+class _Method:
+    """Calls a method of its first argument."""
+
+    name: str
+
+    def __call__(self, owner: Any, *args: Any, **kwargs: Any) -> Any:
+        return getattr(owner, self.name)(*args, **kwargs)
+
+
+def _narrowed(
+    step: _Step,
+    slices: Mapping[str, AxisSlices],
+    numbers: Mapping[str, Mapping[tuple[int | str, ...], int]],
+) -> _Step:
+    """Return a step with a sliced attribute, or with other numbers among its arguments."""
+    if isinstance(step.call, _Attribute) and step.call.path in slices:
+        return replace(step, call=replace(step.call, slices=slices[step.call.path]))
+    if step.name in numbers:
+        args, kwargs = resized((step.args, step.kwargs), numbers[step.name])
+        return replace(step, args=args, kwargs=kwargs)
+    return step
+
+
+def _named(arguments: Any) -> Any:
+    """Replace nodes by their names, at any depth."""
+    return fx.node.map_arg(arguments, lambda node: _Name(node.name))
 
 
 def _filled_in(arguments: Any, values: Mapping[str, Any]) -> Any:
-    """Replace nodes by their values, at any depth."""
-    return fx.node.map_arg(arguments, lambda node: values[node.name])
+    """Replace names by their values, at any depth."""
+    return fx.node.map_aggregate(arguments, lambda a: values[a] if type(a) is _Name else a)
 
 
 def _plain(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -34,8 +35,22 @@ class AxisSlice:
         """
         if self.positions is None:
             return tensor.narrow(axis, 0, self.length)
-        index = torch.tensor(self.positions, device=tensor.device)
-        return tensor.index_select(axis, index)
+        return tensor.index_select(axis, self.index(tensor.device))
+
+    def index(self, device: torch.device) -> Tensor:
+        """Return the positions as an int64 tensor.
+
+        Args:
+            device: Where it shall lie.
+        """
+        return torch.from_numpy(self._array).to(device)
+
+    @cached_property
+    def _array(self) -> Ids:
+        # No tensor is kept: one that was made on the way of an export or in inference mode would
+        # not serve afterwards.
+        kept = range(self.length) if self.positions is None else self.positions
+        return np.array(kept, dtype=np.int64)
 
 
 AxisSlices = tuple[AxisSlice | None, ...]
@@ -89,7 +104,12 @@ def take(tensor: Tensor, slices: AxisSlices) -> Tensor:
         if one is not None:
             part = one.take(part, axis)
             dense = dense and axis == 0 and one.positions is None
-    return part if dense else part.contiguous(memory_format=_memory_format(tensor))
+    if not dense:
+        part = part.contiguous(memory_format=_memory_format(tensor))
+    if tensor.requires_grad and not part.requires_grad and not torch.is_inference_mode_enabled():
+        # Without gradients, too, torch multiplies a parameter and a constant in different ways.
+        part.requires_grad_()
+    return part
 
 
 def _memory_format(tensor: Tensor) -> torch.memory_format:
@@ -111,7 +131,7 @@ def put_back(tensor: Tensor, slices: AxisSlices, part: Tensor) -> None:
     """
     for axis, one in enumerate(slices):
         if one is not None and one.positions is not None:
-            tensor.index_copy_(axis, torch.tensor(one.positions, device=tensor.device), part)
+            tensor.index_copy_(axis, one.index(tensor.device), part)
 
 
 def slices_of(axes: Sequence[Ids | None], active: Mask) -> AxisSlices:

@@ -91,9 +91,10 @@ class Supernet(nn.Module):
         for layer in self._elastic.values():
             layer.activate(active)
         slices = {name: slices_of(axes, active) for name, axes in self.graph.tensors.items()}
-        self.program.slices = {name: axes for name, axes in slices.items() if any(axes)}
+        self._slices = {name: axes for name, axes in slices.items() if any(axes)}
         numbers = numbers_by_node(self.graph.sizes, active)
-        self.program.numbers = {} if active.all() else numbers
+        self._numbers = {} if active.all() else numbers
+        self.program.narrow(self._slices, self._numbers)
         self.config = config
         return self
 
@@ -140,13 +141,13 @@ class Supernet(nn.Module):
                 for layer in self._elastic.values()
                 if not layer.is_full
             }
-            for name, slices in self.program.slices.items():
+            for name, slices in self._slices.items():
                 tensor = attrgetter(name)(self.net)
                 memo[id(tensor)] = _static(tensor, slices, ties)
             static = copy_module(self.net, memo)
             for node in static.graph.nodes:
-                if node.name in self.program.numbers:
-                    numbers = self.program.numbers[node.name]
+                if node.name in self._numbers:
+                    numbers = self._numbers[node.name]
                     node.args, node.kwargs = resized((node.args, node.kwargs), numbers)
             static.recompile()
             return static

@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
+from torch.overrides import is_tensor_method_or_property
 from torch.utils._pytree import tree_leaves
 
 from gancompress.errors import TraceError
@@ -337,6 +338,9 @@ def _attribute(root: nn.Module, path: str) -> Any:
 def _patched(tracer: _Tracer, root: nn.Module) -> Iterator[None]:
     """While tracing, let torch's factories and the user's ``int`` and ``float`` see proxies."""
     numbers = symbolic_builtins()
+    # torch fills its tables of functions when it is first asked, and keeps them: not with ours,
+    # through which they would keep the tracer and its copy of the weights.
+    is_tensor_method_or_property(torch.add)
     scopes = {id(s): s for s in (_globals(type(layer)) for layer in root.modules()) if s}
     with ExitStack() as stack:
         for name, factory in recorded_factories(tracer).items():

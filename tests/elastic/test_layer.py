@@ -214,6 +214,72 @@ def test_memory_format_and_requires_grad_are_kept(
     assert not static.weight.requires_grad
 
 
+def step(base: nn.Module) -> None:
+    optimiser = torch.optim.SGD(base.parameters(), lr=1.0)
+    for parameter in base.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimiser.step()
+
+
+def load(base: nn.Module, *, assign: bool) -> None:
+    state = {name: torch.randn_like(value) for name, value in base.state_dict().items()}
+    base.load_state_dict(state, assign=assign)
+
+
+def add(base: nn.Module) -> None:
+    with torch.no_grad():
+        for parameter in base.parameters():
+            parameter.add_(1)
+
+
+def add_past_the_version_counter(base: nn.Module) -> None:
+    for parameter in base.parameters():
+        parameter.data.add_(1)
+
+
+def replace(base: nn.Module) -> None:
+    base.weight = nn.Parameter(torch.randn_like(base.weight))
+
+
+EDITS = {
+    "optimiser": step,
+    "load_state_dict": lambda base: load(base, assign=False),
+    "load_state_dict, assigned": lambda base: load(base, assign=True),
+    "in place": add,
+    "in place through .data": add_past_the_version_counter,
+    "replaced": replace,
+}
+
+
+@pytest.mark.parametrize("active", [ACTIVE, SCATTERED], ids=["prefix", "scattered"])
+@pytest.mark.parametrize("edit", EDITS.values(), ids=EDITS)
+def test_an_edit_of_the_weights_is_seen_by_the_next_call(edit: Any, active: Any) -> None:
+    torch.manual_seed(0)
+    base = nn.Conv2d(8, 6, 3)
+    elastic = ElasticModule(base, conv(base))
+    elastic.activate(active)
+    x = narrow(torch.randn(1, 8, 4, 4), IN, active)
+    with torch.no_grad():
+        before = elastic(x)
+    edit(base)
+    with torch.no_grad():
+        after = elastic(x)
+    assert torch.equal(after, elastic.to_static()(x))
+    assert not torch.equal(after, before)
+
+
+@pytest.mark.parametrize("active", [ACTIVE, SCATTERED], ids=["prefix", "scattered"])
+def test_what_is_not_trained_now_can_be_trained_later(active: Any) -> None:
+    base = nn.Conv2d(8, 6, 3)
+    elastic = ElasticModule(base, conv(base))
+    elastic.activate(active)
+    x = narrow(torch.randn(1, 8, 4, 4), IN, active)
+    with torch.inference_mode():
+        elastic(x)
+    elastic(x).sum().backward()
+    assert base.weight.grad is not None
+
+
 def test_tied_parameters_stay_tied_when_they_are_sliced_alike() -> None:
     left, right, other = nn.Linear(8, 6), nn.Linear(8, 6), nn.Linear(8, 6)
     right.weight = left.weight

@@ -61,6 +61,37 @@ def test_layers_can_be_replaced() -> None:
     assert torch.equal(found, (bias - extra["z"].abs()).expand(2, 4, 4, 4))
 
 
+def test_weights_are_read_at_every_call_and_a_copy_has_its_own() -> None:
+    net = trace(Many(), inputs()).module
+    program = Program(net, {})
+    x, extra = inputs()
+    before = net(x, extra)[0].clone()
+    other = copy.deepcopy(program)
+    state = {name: torch.randn_like(value) for name, value in net.state_dict().items()}
+    net.load_state_dict(state, assign=True)
+    (found, _), _ = program.run((x, extra), {})
+    assert torch.equal(found, net(x, extra)[0])
+    assert not torch.equal(found, before)
+    assert torch.equal(other.run((x, extra), {})[0][0], before)
+
+
+class Arguments(nn.Module):
+    """Arguments that are nested, given by name, strings, slices with sizes, and attributes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        half = x.shape[2] // 2
+        y = torch.cat([x[:, :, :half], x[:, :, half:]], dim=1)
+        y = nn.functional.interpolate(y, size=(x.shape[2], x.shape[3]), mode="nearest")
+        y = torch.einsum("nchw,ndhw->ncd", y, y)
+        return y.reshape(x.size(0), -1).clamp(min=-1.0)
+
+
+def test_arguments_of_every_kind_reach_the_function() -> None:
+    net = trace(Arguments(), (torch.randn(2, 3, 4, 4),)).module
+    x = torch.randn(3, 3, 8, 6)
+    assert torch.equal(Program(net, {}).run((x,), {})[0], Arguments()(x))
+
+
 def test_inputs_that_do_not_fit_are_refused_as_by_a_call() -> None:
     net = trace(Many(), inputs()).module
     for args, kwargs in (((), {}), ((1, 2, 3, 4), {}), (inputs(), {"what": 1})):

@@ -1,5 +1,7 @@
 import numpy as np
 import torch
+import torch.nn.functional as F
+from torch import nn
 
 from gancompress.elastic.slices import AxisSlice, active_positions, put_back, slices_of, take
 
@@ -29,3 +31,18 @@ def test_copies_are_put_back() -> None:
     put_back(tensor, (AxisSlice(1),), torch.tensor([9.0]))
     put_back(tensor, (None,), torch.tensor([9.0] * 4))
     assert tensor.tolist() == [0, 5, 0, 6]
+
+
+def test_a_slice_wants_a_gradient_as_the_whole_does() -> None:
+    whole = nn.Parameter(torch.randn(4, 4))
+    rows = (AxisSlice(2), AxisSlice(3))
+    with torch.no_grad():
+        part = take(whole, rows)
+        assert part.requires_grad
+        # Torch chooses by it how to multiply: the bits of the result would depend on it.
+        x = torch.randn(2, 3, 8, 16).permute(0, 2, 3, 1)
+        alone = nn.Parameter(whole[:2, :3].clone())
+        assert torch.equal(F.linear(x, part), F.linear(x, alone))
+    assert not take(whole.detach(), rows).requires_grad
+    with torch.inference_mode():
+        assert torch.equal(take(whole, rows), whole[:2, :3])

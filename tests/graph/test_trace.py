@@ -1,4 +1,5 @@
 import copy
+import gc
 import math
 import operator
 from collections.abc import Callable
@@ -296,6 +297,21 @@ def test_nothing_stays_patched() -> None:
     assert torch.zeros is zeros
     assert nn.Module.__call__ is call
     assert "int" not in globals()
+
+
+def test_nothing_of_an_attempt_stays_in_memory() -> None:
+    for function in vars(torch.overrides).values():
+        if hasattr(function, "cache_clear"):
+            function.cache_clear()
+
+    class Local(Call):
+        pass
+
+    generator = Local(lambda m, x: torch.tanh(m.conv(x)), conv=nn.Conv2d(3, 4, 1))
+    trace(generator, (picture(1, 3, 8, 8),))
+    gc.collect()
+    assert [one for one in gc.get_objects() if type(one) is Local] == [generator]
+    assert torch.zeros in torch.overrides.get_ignored_functions()
 
 
 def test_fingerprints_tell_architectures_but_not_weights() -> None:
