@@ -4,6 +4,7 @@ import copy
 import importlib
 import inspect
 import random
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,29 @@ def test_the_widest_subnet_is_the_generator(case: Case) -> None:
     for left, right in zip(prepared, expected, strict=True):
         if isinstance(right, Tensor):
             torch.testing.assert_close(left, right, rtol=1e-3, atol=1e-4)
+
+
+@pytest.fixture
+def _double() -> Iterator[None]:
+    """Let generators that draw noise draw it in double precision."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.usefixtures("_double")
+def test_passes_keep_the_function_in_double_precision(case: Case) -> None:
+    """Sorting channels, and folding before it, change the widest net by rounding only."""
+    net = original(case).double()
+    example = tree_map(
+        lambda v: v.double() if isinstance(v, Tensor) and v.is_floating_point() else v,
+        inputs(case),
+    )
+    prepared = run_passes(trace(net, *example), [make() for make in case.passes])
+    for left, right in zip(call(prepared.module, *example), call(net, *example), strict=True):
+        if isinstance(right, Tensor):
+            bound = 1e-10 * max(1.0, float(right.abs().max()))
+            torch.testing.assert_close(left, right, rtol=0, atol=bound)
 
 
 def test_passes_leave_their_input(case: Case) -> None:
