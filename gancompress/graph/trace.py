@@ -178,6 +178,9 @@ class _Tracer(fx.Tracer):
         whole = whole_functions(self, root, functions)
         with quiet[0], quiet[1], _patched(self, root), whole, RawWeights(root, self):
             graph = self.trace(root)
+        # Hooks leave proxies on their layers, and proxies know their tracer: the circle would hold
+        # the root's weights until the next collection of garbage.
+        del self.root
         graph.output_node().type = None  # it would be the annotation of our own wrapper
         _drop_unused_sizes(graph)
         return graph
