@@ -3,8 +3,10 @@
 import errno
 import os
 import shutil
+import struct
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +127,19 @@ def test_an_unreadable_image(cli, toml: Path, teacher: Path, data: Path, finishe
     assert "cannot be read as a picture" in sentence
     shutil.copy(data / "train" / "0.png", data / "test" / "0.png")
     cli.ok("search", run, "--trials", "1")
+
+
+def test_a_decompression_bomb(cli, toml: Path, teacher: Path, data: Path, tmp_path: Path) -> None:
+    bomb, pixels = data / "train" / "bomb.png", struct.pack(">II", 60_000, 60_000)
+    content = bytearray((data / "train" / "0.png").read_bytes())
+    content[16:24] = pixels  # a small file that says it is a picture of many pixels
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    bomb.write_bytes(content)
+    (data / "train" / "._bomb.jpg").write_bytes(b"what another system left")
+    words = ("distill", "--config", toml, "--teacher", teacher, "--out", tmp_path / "run")
+    sentence, hint = cli.refused(*words, "--data", data)
+    assert sentence == f"'{bomb}' has more than 89,478,485 pixels"
+    assert "smaller" in hint
 
 
 def test_an_empty_folder(cli, toml: Path, teacher: Path, data: Path, tmp_path: Path) -> None:
