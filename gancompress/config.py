@@ -115,14 +115,14 @@ class SearchConfig(Model):
         params: Largest number of parameters.
         trials: Subnets that are scored.
         sampler: Optuna sampler.
-        pictures: Validation pictures that a subnet is scored on.
+        pictures: Validation pictures that a subnet is scored on, at least two.
     """
 
     macs: str | float | None = None
     params: str | float | None = None
     trials: int = Field(40, ge=1)
     sampler: Literal["evolution", "random", "tpe"] = "evolution"
-    pictures: int = Field(128, ge=1)
+    pictures: int = Field(128, ge=2)
 
 
 class ExportConfig(Model):

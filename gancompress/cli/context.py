@@ -61,10 +61,12 @@ class Globals:
     def compress(self, host: "PluginHost", job: "Job") -> None:
         """Do every stage of a job, and show its table."""
         from gancompress.compress import exported_file, run_stages
+        from gancompress.compress.stage import STAGES
         from gancompress.report import save_grid
 
-        with job.open() as run, self.observer(host, run) as emit:
-            figures = run_stages(run, lambda: job.project(emit), draw=save_grid, emit=emit)
+        run = job.run
+        with self.observer(host, run) as emit, job.open(STAGES, emit) as project:
+            figures = run_stages(run, project, draw=save_grid, emit=emit)
         self.show_figures(
             run,
             figures,

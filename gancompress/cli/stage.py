@@ -168,9 +168,15 @@ def _go_on(
 
     host = options.host()
     job = Job.resume(root, host, stage=stage, needed=needed, changes=changes)
-    with job.open() as run, options.observer(host, run) as emit:
-        if again or not skip(run, stage, emit):
-            work(run, job.project(emit), emit)
+    run = job.run
+    with (
+        options.observer(host, run) as emit,
+        job.open((stage,), emit, again=again) as project,
+    ):
+        if project is None:
+            skip(run, stage, emit)
+        else:
+            work(run, project, emit)
             write_summary(run)
     return run
 

@@ -4,7 +4,7 @@ from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
 from gancompress.compress.configure import configure, scale_steps
 from gancompress.compress.generator import build_generator
 from gancompress.compress.job import Job
-from gancompress.compress.opening import open_run, read_config
+from gancompress.compress.opening import open_run, open_teacher_run, read_config
 from gancompress.compress.pipeline import Outcome, compress, exported_file, run_stages
 from gancompress.compress.prepare import Project, prepare
 from gancompress.compress.results import (
@@ -15,14 +15,16 @@ from gancompress.compress.results import (
 )
 from gancompress.compress.stages import distill_supernet, finetune_subnet, search_subnet
 from gancompress.compress.summary import summarise, write_summary
-from gancompress.compress.teacher import Teacher, train_teacher
+from gancompress.compress.teacher import Lesson, Teacher, begin_teacher, train_teacher
 
 __all__ = [
     "Job",
+    "Lesson",
     "Outcome",
     "Project",
     "Teacher",
     "TeacherWeights",
+    "begin_teacher",
     "bench_models",
     "build_generator",
     "compress",
@@ -35,6 +37,7 @@ __all__ = [
     "finetune_subnet",
     "keep_teacher",
     "open_run",
+    "open_teacher_run",
     "prepare",
     "read_config",
     "run_stages",

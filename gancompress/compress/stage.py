@@ -12,6 +12,16 @@ from gancompress.store import RunDirectory
 STAGES: Final = ("distill", "search", "finetune", "export", "evaluate", "bench")
 
 
+def pending(run: RunDirectory, stages: Iterable[str]) -> tuple[str, ...]:
+    """Return those of some stages that are not done.
+
+    Args:
+        run: The run directory.
+        stages: Names of stages, in the order in which they are done.
+    """
+    return tuple(stage for stage in stages if not run.stage_done(stage))
+
+
 def require(run: RunDirectory, stage: str, *needed: str) -> None:
     """Make sure that the stages a stage builds on are done.
 

@@ -43,7 +43,7 @@ def distill_supernet(run: RunDirectory, project: Project, *, emit: Emit = discar
         _load(run, project)
         return
     # Minutes of training are not to end in a search that cannot succeed.
-    _candidates(project).check_budget()
+    candidates(project).check_budget()
     watch = Stopwatch(run, "distill")
     result = _train(run, project, "distill", None, emit)
     modules: tuple[nn.Module, ...] = (project.supernet, project.objective.discriminators)
@@ -175,7 +175,12 @@ def _budget(project: Project) -> Budget:
     return Budget(settings.macs, settings.params).resolve(teacher_cost(project))
 
 
-def _candidates(project: Project) -> Candidates:
+def candidates(project: Project) -> Candidates:
+    """Return the subnets that a search may look at, with the budget that they have to meet.
+
+    Args:
+        project: Gives the supernet, the teacher and the settings.
+    """
     supernet, inputs = project.supernet, project.teacher.example_inputs
     return Candidates(
         supernet.space.choices,
