@@ -4,9 +4,9 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from gancompress.compress import Job
@@ -24,12 +24,14 @@ class Globals:
         blocked: Names of plugins that are left out.
         json: Whether results are printed as JSON.
         quiet: Whether progress is hidden.
+        stdout: Where results go, whatever `sys.stdout` is by then.
     """
 
     plugins: tuple[Path, ...] = ()
     blocked: tuple[str, ...] = ()
     json: bool = False
     quiet: bool = False
+    stdout: TextIO = field(default_factory=lambda: sys.stdout)
 
     def host(self) -> "PluginHost":
         """Find the plugins."""
@@ -56,7 +58,7 @@ class Globals:
 
     def show(self, value: dict[str, Any], text: str) -> None:
         """Print a result on stdout: as JSON where that was asked for, else as text."""
-        sys.stdout.write((json.dumps(value, indent=2) if self.json else text) + "\n")
+        self.stdout.write((json.dumps(value, indent=2) if self.json else text) + "\n")
 
     def compress(self, host: "PluginHost", job: "Job") -> None:
         """Do every stage of a job, and show its table."""

@@ -1,7 +1,7 @@
 """A user's own generator meets a family's data: what has to fit is checked before any work."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -40,9 +40,28 @@ def build_generator(
             hint="give the generator itself",
         )
     made = resolve(config.generator)
-    zeros = {name: torch.zeros(shape) for name, shape in config.inputs.items()}
+    zeros = {name: example_input(name, shape) for name, shape in config.inputs.items()}
     _check_example(config.generator, made, zeros)
     return made.module
+
+
+def example_input(name: str, shape: Sequence[int]) -> Tensor:
+    """Return zeros as an example of an input.
+
+    Args:
+        name: The input's name.
+        shape: Its shape.
+
+    Raises:
+        ConfigError: If there is no memory for so many.
+    """
+    try:
+        return torch.zeros(tuple(shape))
+    except (RuntimeError, OverflowError) as error:
+        raise ConfigError(
+            f"the input '{name}' of {_text([tuple(shape)])} cannot be made: {_first_line(error)}",
+            hint="give the shape of one picture, such as --input x=1x3x64x64",
+        ) from None
 
 
 def check_fit(generator: nn.Module, sample: Batch, config: RunConfig) -> Tensor:
