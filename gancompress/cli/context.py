@@ -69,12 +69,9 @@ class Globals:
         run = job.run
         with self.observer(host, run) as emit, job.open(STAGES, emit) as project:
             figures = run_stages(run, project, draw=save_grid, emit=emit)
-        self.show_figures(
-            run,
-            figures,
-            f"exported: {exported_file(run)}",
-            f"pictures: {run.path('samples.png')}",
-        )
+        pictures = run.path("samples.png")
+        shown = [f"pictures: {pictures}"] if pictures.is_file() else []
+        self.show_figures(run, figures, f"exported: {exported_file(run)}", *shown)
 
     def show_figures(self, run: "RunDirectory", value: dict[str, Any], *more: str) -> None:
         """Print a value as JSON, or the run's table with more lines below it."""

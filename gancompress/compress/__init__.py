@@ -7,13 +7,19 @@ from gancompress.compress.job import Job
 from gancompress.compress.opening import open_run, open_teacher_run, read_config
 from gancompress.compress.pipeline import Outcome, compress, exported_file, run_stages
 from gancompress.compress.prepare import Project, prepare
+from gancompress.compress.records import read_summary
 from gancompress.compress.results import (
     bench_models,
     evaluate_models,
     evaluate_pair,
     export_models,
 )
-from gancompress.compress.stages import distill_supernet, finetune_subnet, search_subnet
+from gancompress.compress.stages import (
+    begun_subnet,
+    distill_supernet,
+    finetune_subnet,
+    search_subnet,
+)
 from gancompress.compress.summary import summarise, write_summary
 from gancompress.compress.teacher import Lesson, Teacher, begin_teacher, train_teacher
 
@@ -25,6 +31,7 @@ __all__ = [
     "Teacher",
     "TeacherWeights",
     "begin_teacher",
+    "begun_subnet",
     "bench_models",
     "build_generator",
     "compress",
@@ -40,6 +47,7 @@ __all__ = [
     "open_teacher_run",
     "prepare",
     "read_config",
+    "read_summary",
     "run_stages",
     "scale_steps",
     "search_subnet",

@@ -116,12 +116,7 @@ class Job:
         generator = None
         if config.generator is not None:
             generator = build_generator(family, config, host.resolve_generator)
-        teacher = TeacherWeights.read(run.path("teacher"))
-        if config.teacher_sha256 not in {None, teacher.sha256}:
-            raise CheckpointError(
-                f"'{run.path('teacher')}' is not the teacher that '{root}' was begun with",
-                hint="put the files back, or begin anew with another --out",
-            )
+        teacher = _own_teacher(run, config)
         return cls(run, family, config, host, teacher, generator)
 
     @contextmanager
@@ -160,8 +155,7 @@ class Job:
                 made.append(self._prepare(todo, later, emit))
 
         with open_run(self.run, self.config, check):
-            if made:
-                keep_teacher(self.run, self.teacher)
+            keep_teacher(self.run, self.teacher)
             yield next(iter(made), None)
 
     def _prepare(self, stages: Sequence[str], later: Sequence[str], emit: Emit) -> Project:
@@ -179,3 +173,18 @@ class Job:
         )
         rehearse(project, (*stages, *later))
         return project
+
+
+def _own_teacher(run: RunDirectory, config: RunConfig) -> TeacherWeights:
+    """Read the copy of the teacher that a run keeps."""
+    folder = run.path("teacher")
+    hint = f"remove '{folder}' and give the command that began the run again: it puts the copy back"
+    try:
+        teacher = TeacherWeights.read(folder)
+    except CheckpointError as error:
+        raise CheckpointError(error.message, hint=hint) from None
+    if config.teacher_sha256 not in {None, teacher.sha256}:
+        raise CheckpointError(
+            f"'{folder}' is not the teacher that '{run.root}' was begun with", hint=hint
+        )
+    return teacher

@@ -10,6 +10,7 @@ from torch import nn
 from gancompress.compress.configure import configure
 from gancompress.compress.job import Job
 from gancompress.compress.prepare import Project
+from gancompress.compress.records import read_summary
 from gancompress.compress.results import Draw, bench_models, evaluate_models, export_models
 from gancompress.compress.stage import STAGES, skip
 from gancompress.compress.stages import distill_supernet, finetune_subnet, search_subnet
@@ -136,5 +137,5 @@ def exported_file(run: RunDirectory) -> Path:
     Args:
         run: A run directory in which ``export`` is done.
     """
-    path: str = run.summary("export")["files"]["compressed"]["path"]
+    path: str = read_summary(run, "export")["files"]["compressed"]["path"]
     return run.path(path)

@@ -10,7 +10,7 @@ from torch import nn
 from gancompress.compress.generator import Resolve, build_generator, check_fit, check_losses
 from gancompress.compress.opening import open_teacher_run
 from gancompress.compress.prepare import open_split
-from gancompress.compress.stage import Stopwatch, skip
+from gancompress.compress.stage import Stopwatch, is_done, skip
 from gancompress.config import RunConfig
 from gancompress.distill import TeacherTask, fit
 from gancompress.events import Emit, discard
@@ -111,7 +111,7 @@ def begin_teacher(
     lessons: list[Lesson] = []
 
     def check() -> None:
-        if not run.stage_done(STAGE):
+        if not is_done(run, STAGE):
             own = None if config.generator is None else build_generator(family, config, resolve)
             lessons.append(Lesson.prepare(family, config, own))
 

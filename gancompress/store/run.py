@@ -94,12 +94,9 @@ class RunDirectory:
         Raises:
             RunError: If it is missing or damaged.
         """
-        value = read_json(self._config_path)
-        if not isinstance(value, dict):
-            raise RunError(
-                f"'{self._config_path}' is damaged: it holds no object", hint="use another folder"
-            )
-        return value
+        return _read_object(
+            self._config_path, "put it back from a copy, or begin anew with another --out"
+        )
 
     def path(self, name: str) -> Path:
         """Return the place of a file or folder of the run.
@@ -119,7 +116,8 @@ class RunDirectory:
             name: Name of the stage.
 
         Returns:
-            Whether its summary has been written.
+            Whether its summary has been written; whether what it wrote beside that is still
+            there is not looked at.
         """
         return self._stage_path(name).is_file()
 
@@ -131,8 +129,10 @@ class RunDirectory:
             summary: JSON mapping of what later stages and the report want to know.
 
         Raises:
+            RunError: If the folder was removed meanwhile.
             StorageError: If it cannot be written.
         """
+        self._refuse_removed()
         write_json(self._stage_path(name), dict(summary))
 
     def summary(self, name: str) -> dict[str, Any]:
@@ -149,8 +149,7 @@ class RunDirectory:
         """
         if not self.stage_done(name):
             raise RunError(f"stage '{name}' of '{self.root}' is not done", hint="run it first")
-        summary: dict[str, Any] = read_json(self._stage_path(name))
-        return summary
+        return _read_object(self._stage_path(name), "remove it, and the stage is done again")
 
     def log(self, event: Mapping[str, Any]) -> None:
         """Append an event, with the time, to ``events.jsonl``.
@@ -159,6 +158,7 @@ class RunDirectory:
             event: JSON mapping.
 
         Raises:
+            RunError: If the folder was removed meanwhile.
             StorageError: If it cannot be written.
         """
         line = json.dumps({"time": datetime.now(UTC).isoformat(), **event}, ensure_ascii=False)
@@ -178,9 +178,11 @@ class RunDirectory:
         events = []
         for line in self._events_path.read_bytes().splitlines():
             try:
-                events.append(json.loads(line))
+                event = json.loads(line)
             except ValueError:
                 continue
+            if isinstance(event, dict):
+                events.append(event)
         return events
 
     @property
@@ -196,8 +198,17 @@ class RunDirectory:
 
     def _append(self, lines: list[bytes]) -> None:
         if lines:
+            self._refuse_removed()
             with storage_errors(self._events_path), self._events_path.open("ab") as file:
                 file.write(b"".join(line + b"\n" for line in lines))
+
+    def _refuse_removed(self) -> None:
+        """Notice that somebody has removed the folder: a write would make half of it again."""
+        if self._held and not self._config_path.is_file():
+            raise RunError(
+                f"'{self.root}' was removed while it was in use",
+                hint="remove what is left of it and start the same command again",
+            )
 
     def _refuse_unwritable(self) -> None:
         """Find out before any work whether the folder can be made or written to."""
@@ -248,6 +259,13 @@ class RunDirectory:
             if content and not content.endswith(b"\n"):
                 with storage_errors(self._events_path), self._events_path.open("ab") as file:
                     file.write(b"\n")
+
+
+def _read_object(path: Path, hint: str) -> dict[str, Any]:
+    value = read_json(path, hint=hint)
+    if not isinstance(value, dict):
+        raise RunError(f"'{path}' is damaged: it holds no object", hint=hint)
+    return value
 
 
 def _first_difference(before: Any, now: Any, key: str = "") -> tuple[str, str, str] | None:

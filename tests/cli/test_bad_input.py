@@ -309,7 +309,7 @@ def test_a_damaged_stage_and_a_damaged_model(cli, finished: Path) -> None:
     (finished / "stages" / "evaluate.json").write_text("{")
     sentence, hint = cli.refused("evaluate", finished)
     assert "evaluate.json' is damaged" in sentence
-    assert "runs again" in hint
+    assert "is done again" in hint
     (finished / "stages" / "evaluate.json").unlink()
     weights = finished / "model" / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8])
