@@ -316,6 +316,7 @@ def test_a_damaged_stage_and_a_damaged_model(cli, finished: Path) -> None:
     sentence, _ = cli.refused("evaluate", finished)
     assert "holds other weights" in sentence
     (finished / "stages" / "finetune.json").unlink()
+    shutil.rmtree(finished / "checkpoints" / "finetune")
     (finished / "trials.json").write_text('{"trials": [{"number": 1}]}')
     sentence, _ = cli.refused("finetune", finished)
     assert "trials.json' is damaged" in sentence
