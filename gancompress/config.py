@@ -2,18 +2,24 @@
 
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 
 from gancompress.errors import ConfigError
 
 
 class Model(BaseModel):
-    """Frozen, and unknown keys are refused."""
+    """Frozen; unknown keys are refused, and so are numbers that JSON does not have."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+_Decay = Annotated[float, Field(ge=0, lt=1)]
+# A step's seed is this times a billion plus the step, and torch takes 64 bits.
+_LARGEST_SEED: Final = 2**32 - 1
 
 
 class OptimiserConfig(Model):
@@ -22,16 +28,16 @@ class OptimiserConfig(Model):
     Args:
         lr: Learning rate of the generator.
         lr_discriminator: Learning rate of the discriminators.
-        betas: Adam's β₁ and β₂.
+        betas: Adam's β₁ and β₂, in [0, 1).
         decay_from: Fraction of the steps, in [0, 1], after which the rate falls linearly to zero.
         clip_grad_norm: Largest gradient norm of the generator; None for no clipping.
     """
 
     lr: float = Field(2e-4, gt=0)
     lr_discriminator: float = Field(2e-4, ge=0)
-    betas: tuple[float, float] = (0.5, 0.999)
+    betas: tuple[_Decay, _Decay] = (0.5, 0.999)
     decay_from: float = Field(0.5, ge=0, le=1)
-    clip_grad_norm: float | None = None
+    clip_grad_norm: float | None = Field(None, gt=0)
 
 
 class LoopConfig(Model):
@@ -142,14 +148,14 @@ class SearchConfig(Model):
         params: Largest number of parameters.
         trials: Subnets that are scored.
         sampler: Optuna sampler.
-        pictures: Validation pictures that a subnet is scored on.
+        pictures: Validation pictures that a subnet is scored on, at least two.
     """
 
     macs: str | float | None = None
     params: str | float | None = None
     trials: int = Field(40, ge=1)
     sampler: Literal["evolution", "random", "tpe"] = "evolution"
-    pictures: int = Field(128, ge=1)
+    pictures: int = Field(128, ge=2)
 
 
 class ExportConfig(Model):
@@ -205,7 +211,7 @@ class RunConfig(Recipe):
             ``file.py:factory``; None for the family's.
         inputs: Example shapes of the user's own generator by name, such as
             ``{"x": (1, 3, 64, 64)}``.
-        seed: Seed of everything random.
+        seed: Seed of everything random, of 32 bits.
         teacher_sha256: Digest of the teacher's weights, which a run fills in: it is how a run
             directory knows its teacher, wherever that lies.
     """
@@ -213,8 +219,8 @@ class RunConfig(Recipe):
     family: str
     recipe: str | None = None
     generator: str | None = None
-    inputs: dict[str, tuple[int, ...]] = Field(default_factory=dict)
-    seed: int = 0
+    inputs: dict[str, tuple[PositiveInt, ...]] = Field(default_factory=dict)
+    seed: int = Field(0, ge=0, le=_LARGEST_SEED)
     teacher_sha256: str | None = None
 
     @field_validator("family")
@@ -247,8 +253,19 @@ def parse(model: type[BaseModel], values: Any, *, source: str) -> Any:
         message = first["msg"].removeprefix("Value error, ")
         raise ConfigError(
             f"'{where}' in {source} cannot be used: {message[:1].lower()}{message[1:]}",
-            hint=f"known keys: {', '.join(model.model_fields)}",
+            hint=f"known keys: {', '.join(_known(model, first['loc']))}",
         ) from None
+
+
+def _known(model: type[BaseModel], place: Sequence[int | str]) -> list[str]:
+    """Return the keys that stand beside the one at a place."""
+    for part in place[:-1]:
+        field = model.model_fields.get(str(part))
+        inner = field.annotation if field is not None else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            break
+        model = inner
+    return list(model.model_fields)
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -264,12 +281,13 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: If it does not exist or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        # Editors of some systems begin a file with a byte order mark.
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(
             f"'{path}' cannot be read: {error.strerror}", hint="give the path of a TOML file"
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of the format, of the encoding, or a number of 5000 digits
         raise ConfigError(
             f"'{path}' is not TOML: {error}", hint="see docs/reference/config"
         ) from None

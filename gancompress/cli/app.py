@@ -10,6 +10,7 @@ import typer
 from gancompress import __version__
 from gancompress.cli import compress, demo, distill, inspect, plugins, stage, train
 from gancompress.cli.context import Globals
+from gancompress.cli.guard import guarded
 from gancompress.errors import GancompressError
 
 INTERRUPTED = 130
@@ -24,17 +25,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 # In the order in which the job goes.
-app.command("demo")(demo.demo)
-app.command("compress")(compress.compress)
-app.command("train")(train.train)
-app.command("inspect")(inspect.inspect)
-app.command("distill")(distill.distill)
-app.command("search")(stage.search)
-app.command("finetune")(stage.finetune)
-app.command("export")(stage.export)
-app.command("evaluate")(stage.evaluate)
-app.command("bench")(stage.bench)
-app.command("plugins")(plugins.plugins)
+app.command("demo")(guarded(demo.demo))
+app.command("compress")(guarded(compress.compress))
+app.command("train")(guarded(train.train))
+app.command("inspect")(guarded(inspect.inspect))
+app.command("distill")(guarded(distill.distill))
+app.command("search")(guarded(stage.search))
+app.command("finetune")(guarded(stage.finetune))
+app.command("export")(guarded(stage.export))
+app.command("evaluate")(guarded(stage.evaluate))
+app.command("bench")(guarded(stage.bench))
+app.command("plugins")(guarded(plugins.plugins))
 
 
 def _version(value: bool) -> None:  # typer calls it with the flag's value
@@ -64,7 +65,7 @@ def root(
     --json, --quiet and --traceback may stand after the verb too.
     """
     del traceback, version
-    context.obj = Globals(tuple(plugin or ()), tuple(no_plugin or ()), json, quiet)
+    context.obj = Globals(tuple(plugin or ()), tuple(no_plugin or ()), json, quiet, sys.stdout)
 
 
 def main(arguments: list[str] | None = None) -> None:

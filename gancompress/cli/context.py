@@ -4,9 +4,9 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from gancompress.compress import Job
@@ -24,12 +24,14 @@ class Globals:
         blocked: Names of plugins that are left out.
         json: Whether results are printed as JSON.
         quiet: Whether progress is hidden.
+        stdout: Where results go, whatever `sys.stdout` is by then.
     """
 
     plugins: tuple[Path, ...] = ()
     blocked: tuple[str, ...] = ()
     json: bool = False
     quiet: bool = False
+    stdout: TextIO = field(default_factory=lambda: sys.stdout)
 
     def host(self) -> "PluginHost":
         """Find the plugins."""
@@ -56,21 +58,20 @@ class Globals:
 
     def show(self, value: dict[str, Any], text: str) -> None:
         """Print a result on stdout: as JSON where that was asked for, else as text."""
-        sys.stdout.write((json.dumps(value, indent=2) if self.json else text) + "\n")
+        self.stdout.write((json.dumps(value, indent=2) if self.json else text) + "\n")
 
     def compress(self, host: "PluginHost", job: "Job") -> None:
         """Do every stage of a job, and show its table."""
         from gancompress.compress import exported_file, run_stages
+        from gancompress.compress.stage import STAGES
         from gancompress.report import save_grid
 
-        with job.open() as run, self.observer(host, run) as emit:
-            figures = run_stages(run, lambda: job.project(emit), draw=save_grid, emit=emit)
-        self.show_figures(
-            run,
-            figures,
-            f"exported: {exported_file(run)}",
-            f"pictures: {run.path('samples.png')}",
-        )
+        run = job.run
+        with self.observer(host, run) as emit, job.open(STAGES, emit) as project:
+            figures = run_stages(run, project, draw=save_grid, emit=emit)
+        pictures = run.path("samples.png")
+        shown = [f"pictures: {pictures}"] if pictures.is_file() else []
+        self.show_figures(run, figures, f"exported: {exported_file(run)}", *shown)
 
     def show_figures(self, run: "RunDirectory", value: dict[str, Any], *more: str) -> None:
         """Print a value as JSON, or the run's table with more lines below it."""

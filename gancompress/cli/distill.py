@@ -33,6 +33,7 @@ def distill(
     """
     options: Globals = context.obj
     from gancompress.compress import Job, distill_supernet
+    from gancompress.compress.stage import skip
 
     host = options.host()
     given = Given(
@@ -51,6 +52,13 @@ def distill(
     )
     chosen, merged = given.settle(host)
     job = Job.begin(out, chosen, merged, host, teacher=teacher)
-    with job.open() as run, options.observer(host, run) as emit:
-        distill_supernet(run, job.project(emit), emit=emit)
+    run, later = job.run, ("search", "export", "evaluate")
+    with (
+        options.observer(host, run) as emit,
+        job.open(("distill",), emit, later=later) as project,
+    ):
+        if project is None:
+            skip(run, "distill", emit)
+        else:
+            distill_supernet(run, project, emit=emit)
     options.show(run.summary("distill"), f"supernet: {run.path('distill.safetensors')}")

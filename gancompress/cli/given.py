@@ -56,7 +56,7 @@ class Given:
         if self.seed is not None:
             changes["seed"] = self.seed
         if self.generator is not None:
-            changes["generator"] = _anywhere(self.generator)
+            changes["generator"] = self.generator
         if self.inputs:
             changes["inputs"] = dict(parse_shape(text) for text in self.inputs)
         if self.data is not None:
@@ -94,6 +94,11 @@ class Given:
         written = read_toml(self.config).get("family") if self.config is not None else None
         if isinstance(written, str):
             return written
+        if written is not None:
+            raise ConfigError(
+                f"'family' in '{self.config}' is no text",
+                hint=f"known families: {', '.join(host.families()) or 'none'}",
+            )
         known = ", ".join(host.families()) or "none"
         raise ConfigError("no GAN family is named", hint=f"known families: {known}")
 
@@ -136,17 +141,8 @@ def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     """
     name, sign, shape = text.partition("=")
     sizes = shape.split("x")
-    if not (name and sign and all(size.isdigit() and int(size) > 0 for size in sizes)):
+    if not (name and sign and all(size.isdecimal() and int(size) > 0 for size in sizes)):
         raise ConfigError(
             f"'{text}' is not of the form name=NxCxHxW", hint="for example --input x=1x3x64x64"
         )
     return name, tuple(map(int, sizes))
-
-
-def _anywhere(reference: str) -> str:
-    """Make the file of a reference absolute: later verbs may be called from another folder."""
-    place, sign, attribute = reference.rpartition(":")
-    path = Path(place)
-    if not sign or path.suffix != ".py" or not path.is_file():
-        return reference
-    return f"{path.resolve()}:{attribute}"

@@ -82,7 +82,7 @@ def choose_generator(
 
 
 def _zeros(text: str) -> "tuple[str, Tensor]":
-    import torch
+    from gancompress.compress.generator import example_input
 
     name, shape = parse_shape(text)
-    return name, torch.zeros(shape)
+    return name, example_input(name, shape)

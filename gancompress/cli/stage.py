@@ -32,7 +32,7 @@ def search(
 
     Example: gancompress search runs/small --macs 8x --trials 40
     """
-    from gancompress.compress import search_subnet
+    from gancompress.compress import read_summary, search_subnet
 
     settings = {"macs": macs, "params": params, "trials": trials, "sampler": sampler}
     made = _go_on(
@@ -43,7 +43,7 @@ def search(
         lambda run, project, emit: search_subnet(run, project, emit=emit),
         chosen(search=settings),
     )
-    summary = made.summary("search")
+    summary = read_summary(made, "search")
     best = summary["best"]
     cost = best["cost"]
     context.obj.show(
@@ -66,19 +66,21 @@ def finetune(
 
     Example: gancompress finetune runs/small --steps 1000
     """
-    from gancompress.compress import finetune_subnet
+    from gancompress.compress import begun_subnet, finetune_subnet, read_summary
+    from gancompress.store import RunDirectory
 
     widths = _subnet(subnet)
+    chosen_by_search = widths is None and begun_subnet(RunDirectory(run)) is None
     made = _go_on(
         context,
         run,
         "finetune",
-        ("distill", "search") if widths is None else ("distill",),
+        ("distill", "search") if chosen_by_search else ("distill",),
         lambda run, project, emit: finetune_subnet(run, project, widths, emit=emit),
         chosen(finetune={"steps": steps}),
         again=widths is not None,  # whether they are the same is looked at there
     )
-    context.obj.show(made.summary("finetune"), f"model: {made.path('model')}")
+    context.obj.show(read_summary(made, "finetune"), f"model: {made.path('model')}")
 
 
 def export(
@@ -93,7 +95,7 @@ def export(
 
     Example: gancompress export runs/small --target onnx
     """
-    from gancompress.compress import export_models
+    from gancompress.compress import export_models, read_summary
 
     made = _go_on(
         context,
@@ -103,7 +105,7 @@ def export(
         lambda run, project, emit: export_models(run, project, emit=emit),
         chosen(export={"target": target, "tolerance": tolerance}),
     )
-    summary = made.summary("export")
+    summary = read_summary(made, "export")
     lines = [
         f"{name}: {made.path(file['path'])}, {file['bytes']:,} bytes, "
         f"differs by at most {file['max_abs_error']:.2g}"
@@ -117,7 +119,7 @@ def evaluate(context: typer.Context, run: shared.Run) -> None:
 
     Example: gancompress evaluate runs/small
     """
-    from gancompress.compress import evaluate_models
+    from gancompress.compress import evaluate_models, read_summary
     from gancompress.report import save_grid
 
     made = _go_on(
@@ -127,7 +129,7 @@ def evaluate(context: typer.Context, run: shared.Run) -> None:
         ("finetune",),
         lambda run, project, emit: evaluate_models(run, project, draw=save_grid, emit=emit),
     )
-    context.obj.show_figures(made, made.summary("evaluate"))
+    context.obj.show_figures(made, read_summary(made, "evaluate"))
 
 
 def bench(context: typer.Context, run: shared.Run) -> None:
@@ -135,7 +137,7 @@ def bench(context: typer.Context, run: shared.Run) -> None:
 
     Example: gancompress bench runs/small
     """
-    from gancompress.compress import bench_models
+    from gancompress.compress import bench_models, read_summary
 
     made = _go_on(
         context,
@@ -145,7 +147,7 @@ def bench(context: typer.Context, run: shared.Run) -> None:
         lambda run, project, emit: bench_models(run, project, again=True, emit=emit),
         again=True,
     )
-    context.obj.show_figures(made, made.summary("bench"))
+    context.obj.show_figures(made, read_summary(made, "bench"))
 
 
 def _go_on(
@@ -168,9 +170,15 @@ def _go_on(
 
     host = options.host()
     job = Job.resume(root, host, stage=stage, needed=needed, changes=changes)
-    with job.open() as run, options.observer(host, run) as emit:
-        if again or not skip(run, stage, emit):
-            work(run, job.project(emit), emit)
+    run = job.run
+    with (
+        options.observer(host, run) as emit,
+        job.open((stage,), emit, again=again) as project,
+    ):
+        if project is None:
+            skip(run, stage, emit)
+        else:
+            work(run, project, emit)
             write_summary(run)
     return run
 

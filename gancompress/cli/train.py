@@ -1,16 +1,12 @@
 """``gancompress train``."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import typer
 
 from gancompress.cli import options as shared
 from gancompress.cli.context import Globals
 from gancompress.cli.given import Given
-
-if TYPE_CHECKING:
-    from gancompress.config import RunConfig
 
 
 def train(
@@ -32,7 +28,7 @@ def train(
     Example: gancompress train pix2pix --recipe openmoji --out runs/teacher
     """
     options: Globals = context.obj
-    from gancompress.compress import build_generator, train_teacher
+    from gancompress.compress import begin_teacher
     from gancompress.store import RunDirectory
 
     host = options.host()
@@ -48,12 +44,9 @@ def train(
         {"train": {"steps": steps}},
     )
     chosen, merged = given.settle(host)
-    own = None
-    if merged.generator is not None:
-        own = build_generator(chosen, merged, host.resolve_generator)
     run = RunDirectory(out)
-    with run.open(_identity(merged)), options.observer(host, run) as emit:
-        teacher = train_teacher(run, chosen, merged, generator=own, emit=emit)
+    with options.observer(host, run) as emit:
+        teacher = begin_teacher(run, chosen, merged, resolve=host.resolve_generator, emit=emit)
     options.show(
         {
             "generator": str(teacher.generator),
@@ -62,10 +55,3 @@ def train(
         },
         f"teacher: {teacher.generator}\ndiscriminators: {teacher.discriminators}",
     )
-
-
-def _identity(config: "RunConfig") -> dict[str, Any]:
-    # Only what makes a teacher: another distillation setting must not refuse its run directory.
-    keys = {"family", "options", "train", "seed"}
-    own = {"generator", "inputs"} if config.generator is not None else set()
-    return config.model_dump(mode="json", include=keys | own)

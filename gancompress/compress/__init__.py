@@ -4,25 +4,34 @@ from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
 from gancompress.compress.configure import configure, scale_steps
 from gancompress.compress.generator import build_generator
 from gancompress.compress.job import Job
-from gancompress.compress.opening import open_run, read_config
+from gancompress.compress.opening import open_run, open_teacher_run, read_config
 from gancompress.compress.pipeline import Outcome, compress, exported_file, run_stages
 from gancompress.compress.prepare import Project, prepare
+from gancompress.compress.records import read_summary
 from gancompress.compress.results import (
     bench_models,
     evaluate_models,
     evaluate_pair,
     export_models,
 )
-from gancompress.compress.stages import distill_supernet, finetune_subnet, search_subnet
+from gancompress.compress.stages import (
+    begun_subnet,
+    distill_supernet,
+    finetune_subnet,
+    search_subnet,
+)
 from gancompress.compress.summary import summarise, write_summary
-from gancompress.compress.teacher import Teacher, train_teacher
+from gancompress.compress.teacher import Lesson, Teacher, begin_teacher, train_teacher
 
 __all__ = [
     "Job",
+    "Lesson",
     "Outcome",
     "Project",
     "Teacher",
     "TeacherWeights",
+    "begin_teacher",
+    "begun_subnet",
     "bench_models",
     "build_generator",
     "compress",
@@ -35,8 +44,10 @@ __all__ = [
     "finetune_subnet",
     "keep_teacher",
     "open_run",
+    "open_teacher_run",
     "prepare",
     "read_config",
+    "read_summary",
     "run_stages",
     "scale_steps",
     "search_subnet",

@@ -89,12 +89,13 @@ def keep_teacher(run: RunDirectory, weights: TeacherWeights) -> None:
     Raises:
         StorageError: If the disk is full.
     """
-    if run.stage_done(STAGE):
-        return
     folder = run.path("teacher")
-    save_tensors(folder / GENERATOR, weights.generator)
-    if weights.discriminators is not None:
-        save_tensors(folder / DISCRIMINATORS, weights.discriminators)
+    parts = {GENERATOR: weights.generator, DISCRIMINATORS: weights.discriminators}
+    wanted = {folder / name: tensors for name, tensors in parts.items() if tensors is not None}
+    if run.stage_done(STAGE) and all(path.is_file() for path in wanted):
+        return
+    for path, tensors in wanted.items():
+        save_tensors(path, tensors)
     run.finish_stage(STAGE, {"source": weights.source, "sha256": weights.sha256})
 
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from gancompress.config import Recipe, RunConfig, parse, read_toml
 from gancompress.errors import ConfigError
 from gancompress.gan import AnyFamily
@@ -27,12 +29,16 @@ def configure(
         overrides: Nested keys of `RunConfig`, such as ``{"train": {"steps": 10}}``.
 
     Returns:
-        The configuration, with every option of the family spelt out.
+        The configuration, with every option of the family spelt out. Relative paths among them,
+        and the file of a generator's reference, are made absolute: later calls may come from
+        another folder.
 
     Raises:
         ConfigError: If a recipe, a key or a value is unknown.
     """
     written = read_toml(config) if config is not None else {}
+    # By itself first: what is wrong in it is told with its name, and before anything looks at it.
+    parse(RunConfig, {**written, "family": family.name}, source=f"'{config}'")
     recipe = recipe if recipe is not None else written.get("recipe")
     values: dict[str, Any] = {}
     if recipe is not None:
@@ -44,8 +50,10 @@ def configure(
     _merge(values, overrides or {})
     values |= {"family": family.name, "recipe": recipe}
     chosen = parse(family.options, values["options"], source=f"the options of '{family.name}'")
-    values["options"] = chosen.model_dump(mode="json")
-    result: RunConfig = parse(RunConfig, values, source=str(config or recipe or "the options"))
+    values["options"] = _anywhere(chosen)
+    if isinstance(values.get("generator"), str):
+        values["generator"] = _reference_anywhere(values["generator"])
+    result: RunConfig = parse(RunConfig, values, source="the options")
     return result
 
 
@@ -77,6 +85,24 @@ def scale_steps(config: RunConfig, steps: int) -> RunConfig:
     """
     finetune = max(1, round(config.finetune.steps * steps / config.distill.steps))
     return override(config, {"distill": {"steps": steps}, "finetune": {"steps": finetune}})
+
+
+def _anywhere(options: BaseModel) -> dict[str, Any]:
+    """Return options as JSON values, with absolute paths."""
+    paths = {
+        name: str(value.resolve())
+        for name in type(options).model_fields
+        if isinstance(value := getattr(options, name), Path) and not value.is_absolute()
+    }
+    return {**options.model_dump(mode="json"), **paths}
+
+
+def _reference_anywhere(reference: str) -> str:
+    place, sign, attribute = reference.rpartition(":")
+    path = Path(place)
+    if not sign or path.suffix != ".py" or not path.is_file():
+        return reference
+    return f"{path.resolve()}:{attribute}"
 
 
 def _recipe(family: AnyFamily, name: Any) -> Recipe:

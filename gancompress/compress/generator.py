@@ -1,15 +1,15 @@
 """A user's own generator meets a family's data: what has to fit is checked before any work."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from gancompress.config import RunConfig
-from gancompress.errors import ConfigError
-from gancompress.gan import AnyFamily, Batch
+from gancompress.config import LoopConfig, RunConfig
+from gancompress.errors import ConfigError, GancompressError
+from gancompress.gan import AnyFamily, Batch, collate
 from gancompress.plugins import ResolvedGenerator
 
 Resolve = Callable[[str], ResolvedGenerator]
@@ -40,18 +40,40 @@ def build_generator(
             hint="give the generator itself",
         )
     made = resolve(config.generator)
-    zeros = {name: torch.zeros(shape) for name, shape in config.inputs.items()}
+    zeros = {name: example_input(name, shape) for name, shape in config.inputs.items()}
     _check_example(config.generator, made, zeros)
     return made.module
 
 
-def check_fit(generator: nn.Module, sample: Batch, config: RunConfig) -> None:
+def example_input(name: str, shape: Sequence[int]) -> Tensor:
+    """Return zeros as an example of an input.
+
+    Args:
+        name: The input's name.
+        shape: Its shape.
+
+    Raises:
+        ConfigError: If there is no memory for so many.
+    """
+    try:
+        return torch.zeros(tuple(shape))
+    except (RuntimeError, OverflowError) as error:
+        raise ConfigError(
+            f"the input '{name}' of {_text([tuple(shape)])} cannot be made: {_first_line(error)}",
+            hint="give the shape of one picture, such as --input x=1x3x64x64",
+        ) from None
+
+
+def check_fit(generator: nn.Module, sample: Batch, config: RunConfig) -> Tensor:
     """Run the generator once on the data, and compare its picture with the target.
 
     Args:
         generator: The generator; its mode is put back.
         sample: One sample of the data, without a batch axis.
         config: Names the generator and the shapes of its inputs.
+
+    Returns:
+        The picture that it draws, ``(1, C, H, W)``.
 
     Raises:
         ConfigError: If it fails on the data's inputs, was declared for others, or draws pictures
@@ -71,17 +93,58 @@ def check_fit(generator: nn.Module, sample: Batch, config: RunConfig) -> None:
         with torch.no_grad():
             output = generator.eval()(*(x[None] for x in sample.inputs))
     except Exception as error:
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ConfigError(
-            f"'{name}' fails on the data's inputs {_text(shapes)}: {first}",
+            f"'{name}' fails on the data's inputs {_text(shapes)}: {_first_line(error)}",
             hint="see the whole story with --traceback",
         ) from error
     finally:
         generator.train(mode)
-    _check_output(name, output, sample)
+    return _checked_output(name, output, sample)
 
 
-def _check_output(name: str, output: Any, sample: Batch) -> None:
+def check_losses(
+    family: AnyFamily, options: Any, sample: Batch, picture: Tensor, config: LoopConfig
+) -> None:
+    """Let a family's discriminators and losses judge a picture, as a training will.
+
+    Args:
+        family: The GAN family.
+        options: Its options.
+        sample: One sample of the data, without a batch axis.
+        picture: What a generator draws for it, ``(1, C, H, W)``.
+        config: Settings of the training.
+
+    Raises:
+        ConfigError: If they cannot judge pictures of this size.
+    """
+    count = min(2, config.batch_size)  # a batch norm may fail on one picture, and be fine with two
+    batch = collate([sample] * count)
+    with torch.random.fork_rng(devices=[]):
+        # Another one than the training's: losses may remember what they have seen.
+        objective = family.objective(options)
+        if not config.lambda_gan or not any(True for _ in objective.discriminators.parameters()):
+            return
+        objective.discriminators.train()
+        output = picture.float().expand(count, *picture.shape[1:]).clone()
+        try:
+            objective.discriminator_losses(batch, output)
+            objective.generator_losses(batch, output.requires_grad_())
+        except GancompressError:
+            raise
+        except Exception as error:
+            size = _text([tuple(picture.shape[1:])])
+            raise ConfigError(
+                f"the losses of '{family.name}' fail on pictures {size}: {_first_line(error)}",
+                hint="change the options of the discriminators, or the size of the pictures; see "
+                "the whole story with --traceback",
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _checked_output(name: str, output: Any, sample: Batch) -> Tensor:
     if not isinstance(output, Tensor):
         raise ConfigError(
             f"'{name}' returns '{type(output).__name__}', not a tensor of pictures",
@@ -94,6 +157,7 @@ def _check_output(name: str, output: Any, sample: Batch) -> None:
             f"{_text([tuple(sample.target.shape)])}",
             hint="change its last layer, or the data's size and direction",
         )
+    return output
 
 
 def _check_example(name: str, made: ResolvedGenerator, declared: Mapping[str, Tensor]) -> None:

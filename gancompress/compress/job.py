@@ -1,6 +1,6 @@
 """One call on one run directory: the family, the configuration, the teacher, the plugins."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +12,9 @@ from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
 from gancompress.compress.configure import override
 from gancompress.compress.generator import build_generator
 from gancompress.compress.opening import open_run, read_config
+from gancompress.compress.preflight import check_parts, rehearse
 from gancompress.compress.prepare import Project, prepare
-from gancompress.compress.stage import require
+from gancompress.compress.stage import pending, require
 from gancompress.config import RunConfig
 from gancompress.errors import CheckpointError, ConfigError
 from gancompress.events import Emit, discard
@@ -115,36 +116,75 @@ class Job:
         generator = None
         if config.generator is not None:
             generator = build_generator(family, config, host.resolve_generator)
-        teacher = TeacherWeights.read(run.path("teacher"))
-        if config.teacher_sha256 not in {None, teacher.sha256}:
-            raise CheckpointError(
-                f"'{run.path('teacher')}' is not the teacher that '{root}' was begun with",
-                hint="put the files back, or begin anew with another --out",
-            )
+        teacher = _own_teacher(run, config)
         return cls(run, family, config, host, teacher, generator)
 
     @contextmanager
-    def open(self) -> Iterator[RunDirectory]:
-        """Hold the run directory for this process; see `open_run`."""
-        with open_run(self.run, self.config) as run:
-            yield run
+    def open(
+        self,
+        stages: Sequence[str],
+        emit: Emit = discard,
+        *,
+        later: Sequence[str] = (),
+        again: bool = False,
+    ) -> Iterator[Project | None]:
+        """Hold the run directory for this process, once all that its stages need is at hand.
 
-    def project(self, emit: Emit = discard) -> Project:
-        """Make what the stages work on, and keep a copy of the teacher in the open run.
+        What would stop a stage is found before anything is written: see `preflight`. A copy of
+        the teacher is kept in the run, so that later verbs need no other folder.
 
         Args:
+            stages: The stages of this call, in order.
             emit: Receives events.
+            later: Stages of later calls, which are checked too.
+            again: Whether stages that are done are done once more.
+
+        Yields:
+            What the stages work on; None where all of them are done, and not even the data are
+            opened.
+
+        Raises:
+            RunError: If another process holds the directory, or its configuration differs.
+            GancompressError: If a stage could not be done; see `preflight`.
         """
-        host = self.host
+        todo = tuple(stages) if again else pending(self.run, stages)
+        made: list[Project] = []
+
+        def check() -> None:
+            if todo:
+                made.append(self._prepare(todo, later, emit))
+
+        with open_run(self.run, self.config, check):
+            keep_teacher(self.run, self.teacher)
+            yield next(iter(made), None)
+
+    def _prepare(self, stages: Sequence[str], later: Sequence[str], emit: Emit) -> Project:
+        host, targets = self.host, tuple(self.host.export_targets().values())
+        check_parts(self.config, targets, stages, later, emit=emit)
         project = prepare(
             self.family,
             self.config,
             self.teacher,
             host.op_rules(),
             passes=host.passes(),
-            targets=tuple(host.export_targets().values()),
+            targets=targets,
             generator=self.generator,
             emit=emit,
         )
-        keep_teacher(self.run, self.teacher)
+        rehearse(project, (*stages, *later))
         return project
+
+
+def _own_teacher(run: RunDirectory, config: RunConfig) -> TeacherWeights:
+    """Read the copy of the teacher that a run keeps."""
+    folder = run.path("teacher")
+    hint = f"remove '{folder}' and give the command that began the run again: it puts the copy back"
+    try:
+        teacher = TeacherWeights.read(folder)
+    except CheckpointError as error:
+        raise CheckpointError(error.message, hint=hint) from None
+    if config.teacher_sha256 not in {None, teacher.sha256}:
+        raise CheckpointError(
+            f"'{folder}' is not the teacher that '{run.root}' was begun with", hint=hint
+        )
+    return teacher

@@ -1,7 +1,7 @@
 """Opening a run directory: what must stay as it was, and what may still change."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -21,6 +21,10 @@ _WORK: Final = ("stages", "checkpoints", "search.sqlite3")
 # How the teacher was trained, and what the recipe says about itself, change nothing in a run; the
 # teacher is known by its weights and not by where they lie.
 _OUTSIDE: Final = frozenset({"description", "demo", "train", "teacher"})
+# Only what makes a teacher: another distillation setting must not refuse its run directory.
+_TEACHER: Final = ("family", "options", "train", "seed")
+
+Check = Callable[[], object]
 
 
 def identity(config: RunConfig) -> dict[str, Any]:
@@ -31,6 +35,16 @@ def identity(config: RunConfig) -> dict[str, Any]:
     """
     values: dict[str, Any] = json.loads(config.model_dump_json(exclude=set(_OUTSIDE)))
     return values
+
+
+def teacher_identity(config: RunConfig) -> dict[str, Any]:
+    """Return what two trainings in one run directory must agree in, as JSON values.
+
+    Args:
+        config: The configuration.
+    """
+    own = ("generator", "inputs") if config.generator is not None else ()
+    return config.model_dump(mode="json", include={*_TEACHER, *own})
 
 
 def read_config(run: RunDirectory) -> RunConfig:
@@ -54,7 +68,9 @@ def read_config(run: RunDirectory) -> RunConfig:
 
 
 @contextmanager
-def open_run(run: RunDirectory, config: RunConfig) -> Iterator[RunDirectory]:
+def open_run(
+    run: RunDirectory, config: RunConfig, check: Check | None = None
+) -> Iterator[RunDirectory]:
     """Hold a run directory for this process.
 
     The settings of a stage that has begun stay; those of a later one may change, and are
@@ -63,6 +79,7 @@ def open_run(run: RunDirectory, config: RunConfig) -> Iterator[RunDirectory]:
     Args:
         run: The run directory; it is made where it does not exist.
         config: The configuration of this call.
+        check: Called before anything is written; see `RunDirectory.open`.
 
     Yields:
         The run.
@@ -75,15 +92,53 @@ def open_run(run: RunDirectory, config: RunConfig) -> Iterator[RunDirectory]:
     place = run.path("config.json")
     known = run.config if place.is_file() else wanted
     kept = known
-    if any(run.path(name).exists() for name in _WORK):
+    if _has_work(run):
         read_config(run)  # work whose configuration is gone belongs to nobody knows what
         _refuse_another_teacher(run, known, wanted)
         free = [stage for stage in _TRACES if not has_begun(run, stage) and stage in known]
         kept = {**wanted, **{stage: known[stage] for stage in free}}
-    with run.open(kept):
-        if known != wanted:
-            write_json(place, wanted)
+    with _opened(run, kept, wanted, check):
         yield run
+
+
+@contextmanager
+def open_teacher_run(
+    run: RunDirectory, config: RunConfig, check: Check | None = None
+) -> Iterator[RunDirectory]:
+    """Hold the run directory of a training for this process.
+
+    Args:
+        run: The run directory; it is made where it does not exist.
+        config: The configuration of this call. All of it may differ from an earlier call's that
+            took no step.
+        check: Called before anything is written; see `RunDirectory.open`.
+
+    Yields:
+        The run.
+
+    Raises:
+        RunError: If another process holds it, or its configuration differs.
+        StorageError: If it cannot be written.
+    """
+    wanted = teacher_identity(config)
+    idle = run.path("config.json").is_file() and not _has_work(run)
+    with _opened(run, run.config if idle else wanted, wanted, check):
+        yield run
+
+
+@contextmanager
+def _opened(
+    run: RunDirectory, known: dict[str, Any], wanted: dict[str, Any], check: Check | None
+) -> Iterator[None]:
+    """Open a run that has one configuration, and give it another that may take its place."""
+    with run.open(known, check=check):
+        if known != wanted:
+            write_json(run.path("config.json"), wanted)
+        yield
+
+
+def _has_work(run: RunDirectory) -> bool:
+    return any(run.path(name).exists() for name in _WORK)
 
 
 def has_begun(run: RunDirectory, stage: str) -> bool:

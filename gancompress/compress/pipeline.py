@@ -1,6 +1,6 @@
 """Every stage after the teacher in one call, resumable at any point."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from torch import nn
 from gancompress.compress.configure import configure
 from gancompress.compress.job import Job
 from gancompress.compress.prepare import Project
+from gancompress.compress.records import read_summary
 from gancompress.compress.results import Draw, bench_models, evaluate_models, export_models
 from gancompress.compress.stage import STAGES, skip
 from gancompress.compress.stages import distill_supernet, finetune_subnet, search_subnet
@@ -90,14 +91,15 @@ def compress(
     config = configure(chosen, recipe=recipe, overrides=given)
     place = None if teacher is None else Path(teacher)
     job = Job.begin(Path(out), chosen, config, host, teacher=place, generator=generator)
-    with job.open() as run:
-        figures = run_stages(run, lambda: job.project(emit), draw=draw, emit=emit)
+    run = job.run
+    with job.open(STAGES, emit) as project:
+        figures = run_stages(run, project, draw=draw, emit=emit)
     return Outcome(run, CompressedModel.load(run.path("model")), figures, exported_file(run))
 
 
 def run_stages(
     run: RunDirectory,
-    project: Callable[[], Project],
+    project: Project | None,
     *,
     draw: Draw | None = None,
     emit: Emit = discard,
@@ -106,7 +108,7 @@ def run_stages(
 
     Args:
         run: An open run directory.
-        project: Makes what they work on; not called where all are done.
+        project: What they work on; None where all are done.
         draw: Writes the grid of held-out samples.
         emit: Receives events.
 
@@ -116,14 +118,13 @@ def run_stages(
     Raises:
         GancompressError: What the stages raise.
     """
-    if not all(run.stage_done(stage) for stage in STAGES):
-        made = project()
-        distill_supernet(run, made, emit=emit)
-        search_subnet(run, made, emit=emit)
-        finetune_subnet(run, made, emit=emit)
-        export_models(run, made, emit=emit)
-        evaluate_models(run, made, draw=draw, emit=emit)
-        bench_models(run, made, emit=emit)
+    if project is not None:
+        distill_supernet(run, project, emit=emit)
+        search_subnet(run, project, emit=emit)
+        finetune_subnet(run, project, emit=emit)
+        export_models(run, project, emit=emit)
+        evaluate_models(run, project, draw=draw, emit=emit)
+        bench_models(run, project, emit=emit)
     else:
         for stage in STAGES:
             skip(run, stage, emit)
@@ -136,5 +137,5 @@ def exported_file(run: RunDirectory) -> Path:
     Args:
         run: A run directory in which ``export`` is done.
     """
-    path: str = run.summary("export")["files"]["compressed"]["path"]
+    path: str = read_summary(run, "export")["files"]["compressed"]["path"]
     return run.path(path)

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from gancompress.compress.checkpoint import TeacherWeights, find_mismatch, load_into
-from gancompress.compress.generator import build_generator, check_fit
+from gancompress.compress.generator import build_generator, check_fit, check_losses
 from gancompress.config import RunConfig
 from gancompress.elastic import SearchSpace, Supernet
+from gancompress.errors import DataError
 from gancompress.events import (
     Emit,
     Notice,
@@ -133,7 +134,7 @@ def prepare(
     options = family.options.model_validate(config.options)
     data: dict[str, Any] = {}
     for split in SPLITS:
-        data[split] = family.dataset(options, split)
+        data[split] = open_split(family, options, split)
         steps.advance()
     net = build_generator(family, config) if generator is None else generator
     _load_generator(net, weights, family, options)
@@ -141,7 +142,9 @@ def prepare(
     objective = family.objective(options)
     _load_discriminators(objective, weights, emit)
     sample: Batch = data["train"][0]
-    check_fit(net, sample, config)
+    picture = check_fit(net, sample, config)
+    for settings in (config.distill, config.finetune):
+        check_losses(family, options, sample, picture, settings)
     traced = trace(net.eval(), tuple(x[None] for x in sample.inputs), rules=rules)
     steps.advance()
     ignored = IgnoredScope(**dict(config.space.ignored))
@@ -156,6 +159,26 @@ def prepare(
     supernet = Supernet(student, space, ignored=ignored)
     steps.finish()
     return Project(config, family, options, traced, supernet, objective, data, tuple(targets))
+
+
+def open_split(family: AnyFamily, options: Any, split: str) -> Any:
+    """Open one split of a family's data.
+
+    Args:
+        family: The GAN family.
+        options: Its options.
+        split: ``train``, ``val`` or ``test``.
+
+    Raises:
+        DataError: If the data cannot be read, or there are none.
+    """
+    data: Any = family.dataset(options, split)
+    if not len(data):
+        raise DataError(
+            f"the split '{split}' of family '{family.name}' is empty",
+            hint="give data with pictures in 'train', 'val' and 'test'",
+        )
+    return data
 
 
 def _load_generator(

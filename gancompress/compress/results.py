@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gancompress.compress.prepare import Project
+from gancompress.compress.records import read_summary
 from gancompress.compress.stage import Stopwatch, require, skip
 from gancompress.compress.stages import compressed_net, teacher_cost
 from gancompress.cost import Cost, measure_cost, measure_latency_in_turns
@@ -43,7 +44,7 @@ def export_models(run: RunDirectory, project: Project, *, emit: Emit = discard) 
         ExportError: If the target is unknown or fails, or a file computes something else.
     """
     if skip(run, "export", emit):
-        return run.summary("export")
+        return read_summary(run, "export")
     require(run, "export", "finetune")
     watch = Stopwatch(run, "export")
     settings = project.config.export
@@ -65,7 +66,7 @@ def export_models(run: RunDirectory, project: Project, *, emit: Emit = discard) 
         files[name] = _file_values(run, report)
         emit(StageProgress("export", len(files), {"largest difference": report.max_abs_error}))
     watch.finish({"target": settings.target, "files": files}, emit)
-    return run.summary("export")
+    return read_summary(run, "export")
 
 
 def evaluate_models(
@@ -87,7 +88,7 @@ def evaluate_models(
         DataError: If the pictures cannot be compared.
     """
     if skip(run, "evaluate", emit):
-        return run.summary("evaluate")
+        return read_summary(run, "evaluate")
     require(run, "evaluate", "finetune")
     watch = Stopwatch(run, "evaluate")
     net = compressed_net(run)
@@ -95,7 +96,7 @@ def evaluate_models(
     if draw is not None:
         draw(run.path("samples.png"), _samples(project, net))
     watch.finish(_evaluation_values(evaluation), emit)
-    return run.summary("evaluate")
+    return read_summary(run, "evaluate")
 
 
 def bench_models(
@@ -116,7 +117,7 @@ def bench_models(
         RunError: If no subnet is fine-tuned yet.
     """
     if not again and skip(run, "bench", emit):
-        return run.summary("bench")
+        return read_summary(run, "bench")
     require(run, "bench", "finetune")
     watch = Stopwatch(run, "bench")
     inputs = project.teacher.example_inputs
@@ -135,7 +136,7 @@ def bench_models(
         "runtime": "torch, eager, on the CPU",
     }
     watch.finish(summary, emit)
-    return run.summary("bench")
+    return read_summary(run, "bench")
 
 
 def evaluate_pair(

@@ -3,13 +3,59 @@
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 
+from gancompress.compress.records import read_summary
 from gancompress.errors import RunError
-from gancompress.events import Emit, StageFinished
+from gancompress.events import Emit, Notice, StageFinished
 from gancompress.store import RunDirectory
 
 STAGES: Final = ("distill", "search", "finetune", "export", "evaluate", "bench")
+# Without these a stage's summary is worth nothing; what an export wrote stands in its summary.
+_PRODUCTS: Final[Mapping[str, tuple[str, ...]]] = {
+    "train": ("teacher/generator.safetensors", "teacher/discriminators.safetensors"),
+    "distill": ("distill.safetensors", "distill-discriminators.safetensors"),
+    "search": ("trials.json",),
+    "finetune": ("model/model.json", "model/weights.safetensors"),
+}
+
+
+def is_done(run: RunDirectory, stage: str) -> bool:
+    """Say whether a stage has finished, and what it wrote is there wherever it is still needed.
+
+    Args:
+        run: The run directory.
+        stage: Name of the stage.
+    """
+    if not run.stage_done(stage):
+        return False
+    if stage == "distill" and is_done(run, "search") and is_done(run, "finetune"):
+        return True  # nothing asks for the supernet any more
+    return missing(run, stage) is None
+
+
+def missing(run: RunDirectory, stage: str) -> Path | None:
+    """Return the first file of a stage that is not there.
+
+    Args:
+        run: A run directory in which the stage has finished.
+        stage: Name of the stage.
+    """
+    names: Iterable[str] = _PRODUCTS.get(stage, ())
+    if stage == "export":
+        names = (file["path"] for file in read_summary(run, stage)["files"].values())
+    return next((run.path(name) for name in names if not run.path(name).is_file()), None)
+
+
+def pending(run: RunDirectory, stages: Iterable[str]) -> tuple[str, ...]:
+    """Return those of some stages that are not done.
+
+    Args:
+        run: The run directory.
+        stages: Names of stages, in the order in which they are done.
+    """
+    return tuple(stage for stage in stages if not is_done(run, stage))
 
 
 def require(run: RunDirectory, stage: str, *needed: str) -> None:
@@ -24,25 +70,39 @@ def require(run: RunDirectory, stage: str, *needed: str) -> None:
         RunError: If one is not done; the hint is the command that does it.
     """
     for name in needed:
-        if not run.stage_done(name):
-            command = f"{name} FAMILY --out" if name == "distill" else name
-            raise RunError(
-                f"'{stage}' goes on from '{name}', which is not done in '{run.root}'",
-                hint=f"run `gancompress {command} {run.root}` first",
-            )
+        if is_done(run, name):
+            continue
+        lacking = f", which is not done in '{run.root}'"
+        if run.stage_done(name):
+            lacking = f", and '{missing(run, name)}' is missing"
+        raise RunError(
+            f"'{stage}' goes on from '{name}'{lacking}", hint=f"run `{command(run, name)}` first"
+        )
+
+
+def command(run: RunDirectory, stage: str) -> str:
+    """Return the command that does a stage.
+
+    Args:
+        run: The run directory.
+        stage: Name of the stage.
+    """
+    return f"gancompress {stage} {'FAMILY --out ' if stage == 'distill' else ''}{run.root}"
 
 
 def skip(run: RunDirectory, stage: str, emit: Emit) -> bool:
-    """Say whether a stage is done already, and tell the observers if so.
+    """Say whether a stage is done already, and tell the observers if so, or what is missing.
 
     Args:
         run: The run directory.
         stage: Name of the stage.
         emit: Receives events.
     """
-    done = run.stage_done(stage)
+    done = is_done(run, stage)
     if done:
         emit(StageFinished(stage, 0.0, skipped=True))
+    elif run.stage_done(stage):
+        emit(Notice(stage, f"'{missing(run, stage)}' is missing: the stage is done again"))
     return done
 
 
@@ -87,11 +147,19 @@ def seconds_spent(events: Iterable[Mapping[str, Any]], stage: str) -> float:
     total = 0.0
     began = last = None
     for event in events:
-        if event.get("stage") != stage:
+        now = _time(event)
+        if event.get("stage") != stage or now is None:
             continue
-        now = datetime.fromisoformat(event["time"])
         if event.get("event") == "StageStarted":
             total += (last - began).total_seconds() if began and last else 0.0
             began = now
         last = now
     return total + ((last - began).total_seconds() if began and last else 0.0)
+
+
+def _time(event: Mapping[str, Any]) -> datetime | None:
+    try:
+        when = datetime.fromisoformat(event["time"])
+    except (KeyError, TypeError, ValueError):  # a line that somebody else has written
+        return None
+    return when if when.tzinfo is not None else None

@@ -7,20 +7,22 @@ from dataclasses import asdict
 import torch
 from torch import fx, nn
 
+from gancompress.compress.checkpoint import load_into
 from gancompress.compress.opening import has_begun
 from gancompress.compress.prepare import Project
-from gancompress.compress.stage import Stopwatch, require, skip
+from gancompress.compress.records import read_summary
+from gancompress.compress.stage import Stopwatch, command, is_done, missing, require, skip
 from gancompress.compress.trials import load_trials, save_trials, trial_values
 from gancompress.cost import Budget, Cost, measure_cost
 from gancompress.distill import FitResult, distill
 from gancompress.elastic import SubnetConfig, calibrate_batch_norm
-from gancompress.errors import CheckpointError, RunError
+from gancompress.errors import CheckpointError, RunError, SubnetError
 from gancompress.events import Emit, discard
 from gancompress.export import CompressedModel
 from gancompress.metrics import Lite0Features, ReferenceStatistics, evaluate
 from gancompress.search import SearchResult, search
 from gancompress.search.candidates import Candidates
-from gancompress.store import RunDirectory, load_tensors, read_json, save_tensors, write_json
+from gancompress.store import RunDirectory, save_tensors, write_json
 
 CALIBRATION_PICTURES = 128
 _PARTS = ("distill", "distill-discriminators")
@@ -40,10 +42,11 @@ def distill_supernet(run: RunDirectory, project: Project, *, emit: Emit = discar
         TrainingError: If a loss is not finite.
     """
     if skip(run, "distill", emit):
-        _load(run, project)
+        if missing(run, "distill") is None:
+            _load(run, project)
         return
     # Minutes of training are not to end in a search that cannot succeed.
-    _candidates(project).check_budget()
+    candidates(project).check_budget()
     watch = Stopwatch(run, "distill")
     result = _train(run, project, "distill", None, emit)
     modules: tuple[nn.Module, ...] = (project.supernet, project.objective.discriminators)
@@ -103,7 +106,8 @@ def finetune_subnet(
     Args:
         run: An open run directory; ``model/`` is written, a `CompressedModel`.
         project: Its supernet gets the distilled weights.
-        subnet: Its widths; None takes the best of the search.
+        subnet: Its widths; None takes those that fine-tuning has begun with, or the best of the
+            search.
         emit: Receives events.
 
     Returns:
@@ -115,10 +119,11 @@ def finetune_subnet(
         SubnetError: If the widths are not in the space.
         TrainingError: If a loss is not finite.
     """
-    if run.stage_done("finetune"):
-        if subnet is not None:
-            _settle_subnet(run, subnet)
-        skip(run, "finetune", emit)
+    if subnet is None:
+        subnet = begun_subnet(run)
+    if is_done(run, "finetune") and subnet is not None:
+        _settle_subnet(run, subnet)
+    if skip(run, "finetune", emit):
         return compressed_net(run)
     require(run, "finetune", "distill", *(["search"] if subnet is None else []))
     chosen = load_trials(run.path("trials.json")).best.config if subnet is None else subnet
@@ -155,7 +160,11 @@ def compressed_net(run: RunDirectory) -> fx.GraphModule:
     Raises:
         CheckpointError: If ``model/`` is missing or damaged.
     """
-    net = CompressedModel.load(run.path("model")).module
+    try:
+        net = CompressedModel.load(run.path("model")).module
+    except CheckpointError as error:
+        again = f"remove '{run.path('model')}', and `{command(run, 'finetune')}` makes it again"
+        raise CheckpointError(error.message, hint=again) from None
     if not isinstance(net, fx.GraphModule):  # pragma: no cover - what load builds
         raise CheckpointError(f"'{run.path('model')}' holds no graph")
     return net
@@ -175,7 +184,12 @@ def _budget(project: Project) -> Budget:
     return Budget(settings.macs, settings.params).resolve(teacher_cost(project))
 
 
-def _candidates(project: Project) -> Candidates:
+def candidates(project: Project) -> Candidates:
+    """Return the subnets that a search may look at, with the budget that they have to meet.
+
+    Args:
+        project: Gives the supernet, the teacher and the settings.
+    """
     supernet, inputs = project.supernet, project.teacher.example_inputs
     return Candidates(
         supernet.space.choices,
@@ -213,22 +227,49 @@ def _load(run: RunDirectory, project: Project) -> None:
     the batch on which fine-tuning matches its adapters.
     """
     project.supernet.eval()
-    project.supernet.load_state_dict(load_tensors(run.path(f"{_PARTS[0]}.safetensors")))
-    project.objective.discriminators.load_state_dict(
-        load_tensors(run.path(f"{_PARTS[1]}.safetensors"))
-    )
+    modules = (project.supernet, project.objective.discriminators)
+    for name, module in zip(_PARTS, modules, strict=True):
+        path = run.path(f"{name}.safetensors")
+        try:
+            load_into(module, path)
+        except CheckpointError as error:
+            again = f"remove it, and `{command(run, 'distill')}` writes it again"
+            raise CheckpointError(error.message, hint=again) from None
+
+
+def begun_subnet(run: RunDirectory) -> SubnetConfig | None:
+    """Return the subnet that fine-tuning has begun with; None where it has not.
+
+    Args:
+        run: The run directory.
+
+    Raises:
+        RunError: If fine-tuning has begun, and the file that says with which is damaged.
+    """
+    if run.stage_done("finetune"):
+        return SubnetConfig(read_summary(run, "finetune")["widths"])
+    if not has_begun(run, "finetune"):
+        return None
+    place, steps = run.path("subnet.json"), run.path("checkpoints/finetune")
+    try:
+        return SubnetConfig.from_json(place.read_text(encoding="utf-8"))
+    except (OSError, ValueError, SubnetError) as error:
+        reason = error.message if isinstance(error, SubnetError) else str(error)
+        raise RunError(
+            f"'{place}' is damaged, and says no more what is fine-tuned: {reason}",
+            hint=f"remove it and '{steps}', and fine-tuning begins anew",
+        ) from None
 
 
 def _settle_subnet(run: RunDirectory, subnet: SubnetConfig) -> None:
     """Write down which subnet is fine-tuned, and refuse another once that has begun."""
     place = run.path("subnet.json")
-    now = json.loads(subnet.to_json())
-    if place.is_file() and has_begun(run, "finetune") and read_json(place) != now:
+    if begun_subnet(run) not in {None, subnet}:
         raise RunError(
             f"'finetune' of '{run.root}' has begun with other widths",
             hint=f"leave --subnet out, or compare with '{place}'",
         )
-    write_json(place, now)
+    write_json(place, json.loads(subnet.to_json()))
 
 
 def _train(

@@ -3,6 +3,7 @@
 import math
 from typing import Any, Final
 
+from gancompress.compress.records import read_summary
 from gancompress.store import RunDirectory, write_json
 
 _COSTS: Final = ("params", "macs", "macs_published")
@@ -20,7 +21,7 @@ def summarise(run: RunDirectory) -> dict[str, dict[str, Any]]:
         is no finite number, is None.
     """
     done = {
-        stage: run.summary(stage) if run.stage_done(stage) else {}
+        stage: read_summary(run, stage) if run.stage_done(stage) else {}
         for stage in ("finetune", "export", "evaluate", "bench")
     }
     costs = done["finetune"].get("costs", {})

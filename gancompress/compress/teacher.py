@@ -2,16 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
-from gancompress.compress.generator import check_fit
-from gancompress.compress.stage import Stopwatch, skip
+from gancompress.compress.generator import Resolve, build_generator, check_fit, check_losses
+from gancompress.compress.opening import open_teacher_run
+from gancompress.compress.prepare import open_split
+from gancompress.compress.stage import Stopwatch, is_done, skip
 from gancompress.config import RunConfig
 from gancompress.distill import TeacherTask, fit
 from gancompress.events import Emit, discard
-from gancompress.gan import AnyFamily
+from gancompress.gan import AnyFamily, Objective
 from gancompress.store import RunDirectory, save_tensors
 
 STAGE = "train"
@@ -40,12 +43,88 @@ class Teacher:
         return self.folder / "discriminators.safetensors"
 
 
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What a teacher is trained with, before the first step.
+
+    Args:
+        generator: The generator, with fresh weights.
+        objective: Its discriminators and losses, with fresh weights.
+        data: The training pictures.
+    """
+
+    generator: nn.Module
+    objective: Objective
+    data: Any
+
+    @classmethod
+    def prepare(
+        cls, family: AnyFamily, config: RunConfig, generator: nn.Module | None = None
+    ) -> "Lesson":
+        """Open the data, build the nets, and find out whether they fit together.
+
+        Args:
+            family: The GAN family.
+            config: The configuration; `config.train` and `config.options` are used.
+            generator: The user's own generator, with fresh weights; None builds the family's.
+
+        Raises:
+            ConfigError: If the generator or the discriminators do not fit the data.
+            DataError: If the data cannot be read.
+        """
+        options = family.options.model_validate(config.options)
+        data = open_split(family, options, "train")
+        torch.manual_seed(config.seed)
+        objective = family.objective(options)
+        # The family's generator draws its weights after the objective's, as it always has: a run
+        # that began with an earlier release goes on with the same numbers.
+        net = family.generator(options) if generator is None else generator
+        picture = check_fit(net, data[0], config)
+        check_losses(family, options, data[0], picture, config.train)
+        return cls(net, objective, data)
+
+
+def begin_teacher(
+    run: RunDirectory,
+    family: AnyFamily,
+    config: RunConfig,
+    *,
+    resolve: Resolve | None = None,
+    emit: Emit = discard,
+) -> Teacher:
+    """Train a teacher in a run directory, which is made once everything is known to fit.
+
+    Args:
+        run: The run directory.
+        family: The GAN family.
+        config: The configuration.
+        resolve: Turns the reference of the user's own generator into one.
+        emit: Receives events.
+
+    Returns:
+        Where the weights lie, float32.
+
+    Raises:
+        RunError: If the directory is in use, or of another configuration.
+        GancompressError: What `Lesson.prepare` and `train_teacher` raise.
+    """
+    lessons: list[Lesson] = []
+
+    def check() -> None:
+        if not is_done(run, STAGE):
+            own = None if config.generator is None else build_generator(family, config, resolve)
+            lessons.append(Lesson.prepare(family, config, own))
+
+    with open_teacher_run(run, config, check):
+        return train_teacher(run, family, config, lesson=next(iter(lessons), None), emit=emit)
+
+
 def train_teacher(
     run: RunDirectory,
     family: AnyFamily,
     config: RunConfig,
     *,
-    generator: nn.Module | None = None,
+    lesson: Lesson | None = None,
     emit: Emit = discard,
 ) -> Teacher:
     """Train a teacher, or go on with one that was interrupted.
@@ -54,7 +133,7 @@ def train_teacher(
         run: An open run directory.
         family: The GAN family.
         config: The configuration; `config.train` and `config.options` are used.
-        generator: The user's own generator, with fresh weights; None builds the family's.
+        lesson: What it is trained with; None prepares it from the family and the configuration.
         emit: Receives events.
 
     Returns:
@@ -69,18 +148,11 @@ def train_teacher(
     if skip(run, STAGE, emit):
         return teacher
     watch = Stopwatch(run, STAGE)
-    options = family.options.model_validate(config.options)
-    data = family.dataset(options, "train")
-    torch.manual_seed(config.seed)
-    objective = family.objective(options)
-    # The family's generator draws its weights after the objective's, as it always has: a run that
-    # began with an earlier release goes on with the same numbers.
-    net = family.generator(options) if generator is None else generator
-    check_fit(net, data[0], config)
-    task = TeacherTask(net, objective, config.train.lambda_recon)
+    lesson = lesson or Lesson.prepare(family, config)
+    task = TeacherTask(lesson.generator, lesson.objective, config.train.lambda_recon)
     result = fit(
         task,
-        data,
+        lesson.data,
         config.train,
         folder=run.path("checkpoints/train"),
         seed=config.seed,
@@ -88,7 +160,7 @@ def train_teacher(
         emit=emit,
     )
     _write(result.generator, teacher.generator, config)
-    _write(objective.discriminators, teacher.discriminators, config)
+    _write(lesson.objective.discriminators, teacher.discriminators, config)
     watch.finish({"steps": result.steps, "metrics": dict(result.metrics)})
     return teacher
 

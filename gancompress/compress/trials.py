@@ -4,13 +4,17 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from gancompress.compress.records import TrialsRecord, check
 from gancompress.cost import Cost
 from gancompress.elastic import SubnetConfig
-from gancompress.errors import RunError
+from gancompress.errors import RunError, SubnetError
 from gancompress.search import SearchResult, Trial
 from gancompress.store import read_json, write_json
+
+# The search's own record is in its SQLite file, so that this one costs nothing to write again.
+_HINT: Final = "remove it, and the search writes it again"
 
 
 def save_trials(path: Path, found: SearchResult) -> None:
@@ -45,13 +49,14 @@ def load_trials(path: Path) -> SearchResult:
     Raises:
         RunError: If the file is missing or damaged.
     """
-    content = read_json(path)
+    content = read_json(path, hint=_HINT)
+    check(TrialsRecord, content, path, _HINT)
     try:
         return SearchResult.of(_trial(values) for values in content["trials"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise RunError(
-            f"'{path}' is damaged: {error}", hint="copy the run directory again, or search anew"
-        ) from None
+    except SubnetError as error:
+        raise RunError(f"'{path}' is damaged: {error.message}", hint=_HINT) from None
+    except ValueError:
+        raise RunError(f"'{path}' is damaged: it holds not one trial", hint=_HINT) from None
 
 
 def trial_values(trial: Trial) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What leaves the house: compressed models on the disk, and files that run without it."""
 
-from gancompress.export.convert import ExportReport, export
+from gancompress.export.convert import ExportReport, export, find_target
 from gancompress.export.model import CompressedModel
 from gancompress.export.onnx_target import OnnxTarget
 from gancompress.export.target import Dynamic, ExportTarget
@@ -12,4 +12,5 @@ __all__ = [
     "ExportTarget",
     "OnnxTarget",
     "export",
+    "find_target",
 ]

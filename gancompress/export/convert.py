@@ -88,7 +88,7 @@ def export(
         StorageError: If the disk is full or the file cannot be written.
     """
     path = Path(path)
-    chosen = _choose(target, targets)
+    chosen = target if isinstance(target, ExportTarget) else find_target(target, targets)
     examples = _examples(model, inputs)
     module = model.module if isinstance(model, CompressedModel) else model
     module = copy.deepcopy(module).cpu().eval()
@@ -116,13 +116,20 @@ def export(
     )
 
 
-def _choose(target: str | ExportTarget, more: Sequence[ExportTarget]) -> ExportTarget:
-    if isinstance(target, ExportTarget):
-        return target
+def find_target(name: str, more: Sequence[ExportTarget] = ()) -> ExportTarget:
+    """Look an export target up.
+
+    Args:
+        name: Its name.
+        more: Targets beside the core's, such as those of plugins.
+
+    Raises:
+        ExportError: If there is none of this name.
+    """
     known = {one.name: one for one in (OnnxTarget(), *more)}
-    if target not in known:
-        raise ExportError(f"'{target}' is no export target", hint=f"choose of {', '.join(known)}")
-    return known[target]
+    if name not in known:
+        raise ExportError(f"'{name}' is no export target", hint=f"choose of {', '.join(known)}")
+    return known[name]
 
 
 def _examples(

@@ -25,6 +25,11 @@ class OnnxTarget(ExportTarget):
 
     name = "onnx"
 
+    def check(self) -> None:
+        """Ask for the libraries; see `ExportTarget.check`."""
+        for package in ("onnx", "onnxscript", "onnxruntime"):
+            _require(package)
+
     def export(
         self, model: nn.Module, path: Path, example_inputs: tuple[Tensor, ...], dynamic: Dynamic
     ) -> Path:

@@ -19,6 +19,14 @@ class ExportTarget(ABC):
 
     name: str
 
+    def check(self) -> None:  # noqa: B027 - not every format needs a library
+        """Find out whether the format can be written here; called before hours of training.
+
+        Raises:
+            MissingExtraError: If the format's library is not installed. By default nothing is
+                looked at.
+        """
+
     @abstractmethod
     def export(
         self, model: nn.Module, path: Path, example_inputs: tuple[Tensor, ...], dynamic: Dynamic

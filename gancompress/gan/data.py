@@ -1,6 +1,9 @@
 """Paired pictures, in memory or in folders."""
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -83,22 +86,38 @@ def find_pictures(folder: Path) -> tuple[Path, ...]:
     """List the pictures of a folder by name.
 
     Args:
-        folder: The folder; sub-folders are not entered.
+        folder: The folder; sub-folders are not entered, and hidden files are passed over: systems
+            leave small files such as ``._1.jpg`` beside a picture.
 
     Returns:
         At least one path.
 
     Raises:
-        DataError: If the folder is missing or holds no picture.
+        DataError: If the folder is missing, cannot be read, or holds no picture.
     """
-    if not folder.is_dir():
-        raise DataError(f"'{folder}' is not a folder", hint="give the folder with the pictures")
-    found = tuple(sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS))
+    with _reading(folder):
+        if not folder.is_dir():
+            raise DataError(f"'{folder}' is not a folder", hint="give the folder with the pictures")
+        found = tuple(sorted(path for path in folder.iterdir() if _is_picture(path)))
     if not found:
         raise DataError(
             f"'{folder}' holds no picture", hint=f"known endings: {', '.join(sorted(EXTENSIONS))}"
         )
     return found
+
+
+@contextmanager
+def _reading(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"'{folder}' cannot be read: {error.strerror}", hint="give a folder that you may read"
+        ) from None
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")
 
 
 def read_picture(path: Path, channels: int = 3) -> Pixels:
@@ -112,11 +131,19 @@ def read_picture(path: Path, channels: int = 3) -> Pixels:
         ``(H, W, channels)``.
 
     Raises:
-        DataError: If it cannot be read.
+        DataError: If it cannot be read, or has so many pixels that Pillow takes it for an attack.
     """
     try:
-        with Image.open(path) as image:
-            pixels = np.asarray(_upright(image).convert("L" if channels == 1 else "RGB"))
+        with warnings.catch_warnings():
+            # From one size on Pillow warns, from twice that on it refuses: both are one mistake.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                pixels = np.asarray(_upright(image).convert("L" if channels == 1 else "RGB"))
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise DataError(
+            f"'{path}' has more than {Image.MAX_IMAGE_PIXELS:,} pixels",
+            hint="save it smaller; pictures are resized when they are read anyway",
+        ) from None
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
         raise DataError(
             f"'{path}' cannot be read as a picture", hint="remove it, or save it again"
@@ -150,24 +177,33 @@ def read_pairs(folder: Path, *, size: int, swap: bool = False) -> tuple[Pixels, 
     Raises:
         DataError: If pictures are missing, unreadable or unpaired.
     """
-    if (folder / "A").is_dir() and (folder / "B").is_dir():
-        left, right = find_pictures(folder / "A"), find_pictures(folder / "B")
-        lonely = {p.stem for p in left} ^ {p.stem for p in right}
-        if lonely:
-            raise DataError(
-                f"'{folder}' has {len(left)} pictures in A and {len(right)} in B, and"
-                f" '{min(lonely)}' stands alone",
-                hint="give both pictures of a pair the same name",
-            )
-        # By name, not by place: an ending sorts differently in a folder of other endings.
-        partners = _by_name(right)
-        pairs = [
-            (read_picture(a), read_picture(partners[name])) for name, a in _by_name(left).items()
-        ]
-    else:
-        pairs = [_halves(read_picture(path)) for path in find_pictures(folder)]
-    inputs, targets = (_resized([pair[i] for pair in pairs], size) for i in (0, 1))
+    pairs = _find_pairs(folder)
+    shape = (len(pairs), size, size, 3)
+    inputs, targets = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
+    for index, read in enumerate(pairs):
+        # One pair at a time: a folder of photographs does not fit into memory at full size.
+        inputs[index], targets[index] = (_resized(half, size) for half in read())
     return (targets, inputs) if swap else (inputs, targets)
+
+
+def _find_pairs(folder: Path) -> list[Callable[[], tuple[Pixels, Pixels]]]:
+    """Return for every pair a function that reads it at full size."""
+    with _reading(folder):
+        halves = [folder / name for name in ("A", "B")]
+        apart = all(half.is_dir() for half in halves)
+    if not apart:
+        return [partial(_read_side_by_side, path) for path in find_pictures(folder)]
+    left, right = map(find_pictures, halves)
+    lonely = {p.stem for p in left} ^ {p.stem for p in right}
+    if lonely:
+        raise DataError(
+            f"'{folder}' has {len(left)} pictures in A and {len(right)} in B, and"
+            f" '{min(lonely)}' stands alone",
+            hint="give both pictures of a pair the same name",
+        )
+    # By name, not by place: an ending sorts differently in a folder of other endings.
+    partners = _by_name(right)
+    return [partial(_read_both, a, partners[name]) for name, a in _by_name(left).items()]
 
 
 def _by_name(pictures: Sequence[Path]) -> dict[str, Path]:
@@ -182,15 +218,20 @@ def _by_name(pictures: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def _halves(pixels: Pixels) -> tuple[Pixels, Pixels]:
+def _read_both(left: Path, right: Path) -> tuple[Pixels, Pixels]:
+    return read_picture(left), read_picture(right)
+
+
+def _read_side_by_side(path: Path) -> tuple[Pixels, Pixels]:
+    pixels = read_picture(path)
     middle = pixels.shape[1] // 2
+    if not middle:
+        raise DataError(
+            f"'{path}' is one pixel wide, and holds no two pictures side by side",
+            hint="put the pictures of a pair side by side, or in the sub-folders A and B",
+        )
     return pixels[:, :middle], pixels[:, middle : 2 * middle]
 
 
-def _resized(pictures: Sequence[Pixels], size: int) -> Pixels:
-    return np.stack(
-        [
-            np.asarray(Image.fromarray(p).resize((size, size), Image.Resampling.BICUBIC))
-            for p in pictures
-        ]
-    )
+def _resized(pixels: Pixels, size: int) -> Pixels:
+    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC))

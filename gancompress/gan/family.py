@@ -20,7 +20,7 @@ class FamilyOptions(BaseModel):
     Each field is ``-o key=value`` on the command line and a key under ``[options]`` in TOML.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def gancompress_resolve_generator(reference: str) -> "Resolved | None":
         made: Resolved | None = found()
     except GancompressError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(
             f"'{reference}' failed: {describe(error)}",
             hint="it is called without arguments; see the whole story with --traceback",

@@ -198,7 +198,7 @@ class PluginHost:
             answer = self._manager.hook.gancompress_resolve_generator(reference=reference)
         except GancompressError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"a plugin failed on generator '{reference}': {describe(error)}",
                 hint="leave it out with --no-plugin NAME, or see more with --traceback",
@@ -238,7 +238,7 @@ class PluginHost:
             alone = self._manager.subset_hook_caller(hook, plugins - {impl.plugin})
             try:
                 values = read(alone(**arguments))
-            except Exception as error:  # noqa: BLE001 - a stranger's code may raise anything
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - strangers raise anything
                 self._dropped.add((key, hook))
                 self._leave_out(self._infos[key], f"'{hook}' failed: {describe(error)}")
             else:

@@ -98,7 +98,7 @@ def _module(place: str, reference: str) -> ModuleType:
         # An installed command does not look into the current folder, where users keep their code.
         with _importable(Path.cwd()):
             return importlib.import_module(place)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ConfigError(
             f"'{place}' cannot be imported: {describe(error)}",
             hint="run it with python by itself, or see the whole story with --traceback",

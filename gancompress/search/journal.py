@@ -229,6 +229,11 @@ def _storage_errors(storage: Path | None) -> Iterator[None]:
 
 
 def _cannot_write(storage: Path | None, error: Exception) -> StorageError:
+    if storage is not None and not storage.exists():
+        return StorageError(
+            f"'{storage}' was removed while the search went on",
+            hint="start the same command again: it searches anew",
+        )
     return StorageError(
         f"'{storage}' cannot be written: {_innermost(error)}",
         hint="make room and start the same command again: scored subnets are kept",

@@ -120,11 +120,12 @@ def write_json(path: Path, value: Any) -> None:
     write_atomic(path, encode_json(value))
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Path, *, hint: str = "put it back from a copy") -> Any:
     """Read a JSON file.
 
     Args:
         path: The file.
+        hint: What to do where it is no JSON.
 
     Returns:
         Its value.
@@ -138,8 +139,5 @@ def read_json(path: Path) -> Any:
         raise RunError(
             f"'{path}' cannot be read: {error.strerror}", hint="check the folder's path"
         ) from None
-    except ValueError as error:
-        raise RunError(
-            f"'{path}' is damaged: {error}",
-            hint="remove it, and the stage that wrote it runs again",
-        ) from None
+    except (ValueError, RecursionError) as error:
+        raise RunError(f"'{path}' is damaged: it is no JSON, {error}", hint=hint) from None

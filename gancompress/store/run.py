@@ -1,7 +1,8 @@
 """The run directory: one configuration, one writer, and the stages that are done."""
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from gancompress.errors import RunError
+from gancompress.errors import RunError, StorageError
 from gancompress.store.atomic import read_json, storage_errors, write_json
 
 _MISSING: Final = "nothing"
@@ -25,7 +26,8 @@ class RunDirectory:
         stages/distill.json    summary of a stage that is done
         .lock                  held while a process writes
 
-    Reading needs no lock; writing happens inside ``with run.open(config):``.
+    Reading needs no lock; writing happens inside ``with run.open(config):``. Events that are logged
+    before wait in memory until then.
 
     Args:
         root: The folder; `open` makes it.
@@ -33,14 +35,24 @@ class RunDirectory:
 
     def __init__(self, root: Path | str) -> None:
         self.root = Path(root)
+        self._held = False
+        self._waiting: list[bytes] = []
 
     @contextmanager
-    def open(self, config: Mapping[str, Any], *, create: bool = True) -> Iterator["RunDirectory"]:
+    def open(
+        self,
+        config: Mapping[str, Any],
+        *,
+        create: bool = True,
+        check: Callable[[], object] | None = None,
+    ) -> Iterator["RunDirectory"]:
         """Hold the folder for this process, and write or compare the configuration.
 
         Args:
             config: JSON mapping, such as ``RunConfig.model_dump(mode="json")``.
             create: Whether a folder that is not yet a run becomes one.
+            check: Called before anything is written, and before a folder is made; what it raises
+                leaves no trace. Of a folder that is a run already, the lock is held by then.
 
         Yields:
             This object.
@@ -50,17 +62,30 @@ class RunDirectory:
                 key that does is named), or it is no run and `create` is false.
             StorageError: If the folder cannot be written.
         """
-        if not create and not self._config_path.is_file():
+        with storage_errors(self.root):
+            begun = self._config_path.is_file()
+        if not create and not begun:
             raise RunError(
                 f"'{self.root}' is no run directory: it has no 'config.json'",
                 hint="give the folder that an earlier command wrote to with --out",
             )
+        self._refuse_unwritable()
+        if check is not None and not begun:
+            check()
         with storage_errors(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
         with self._locked():
             self._settle(json.loads(json.dumps(dict(config))))
+            if check is not None and begun:
+                check()
             self._mend_events()
-            yield self
+            self._held = True
+            try:
+                self._append(self._waiting)
+                self._waiting = []
+                yield self
+            finally:
+                self._held = False
 
     @property
     def config(self) -> dict[str, Any]:
@@ -69,12 +94,9 @@ class RunDirectory:
         Raises:
             RunError: If it is missing or damaged.
         """
-        value = read_json(self._config_path)
-        if not isinstance(value, dict):
-            raise RunError(
-                f"'{self._config_path}' is damaged: it holds no object", hint="use another folder"
-            )
-        return value
+        return _read_object(
+            self._config_path, "put it back from a copy, or begin anew with another --out"
+        )
 
     def path(self, name: str) -> Path:
         """Return the place of a file or folder of the run.
@@ -94,7 +116,8 @@ class RunDirectory:
             name: Name of the stage.
 
         Returns:
-            Whether its summary has been written.
+            Whether its summary has been written; whether what it wrote beside that is still
+            there is not looked at.
         """
         return self._stage_path(name).is_file()
 
@@ -106,8 +129,10 @@ class RunDirectory:
             summary: JSON mapping of what later stages and the report want to know.
 
         Raises:
+            RunError: If the folder was removed meanwhile.
             StorageError: If it cannot be written.
         """
+        self._refuse_removed()
         write_json(self._stage_path(name), dict(summary))
 
     def summary(self, name: str) -> dict[str, Any]:
@@ -124,8 +149,7 @@ class RunDirectory:
         """
         if not self.stage_done(name):
             raise RunError(f"stage '{name}' of '{self.root}' is not done", hint="run it first")
-        summary: dict[str, Any] = read_json(self._stage_path(name))
-        return summary
+        return _read_object(self._stage_path(name), "remove it, and the stage is done again")
 
     def log(self, event: Mapping[str, Any]) -> None:
         """Append an event, with the time, to ``events.jsonl``.
@@ -134,11 +158,14 @@ class RunDirectory:
             event: JSON mapping.
 
         Raises:
+            RunError: If the folder was removed meanwhile.
             StorageError: If it cannot be written.
         """
         line = json.dumps({"time": datetime.now(UTC).isoformat(), **event}, ensure_ascii=False)
-        with storage_errors(self._events_path), self._events_path.open("ab") as file:
-            file.write(line.encode() + b"\n")
+        if self._held:
+            self._append([line.encode()])
+        else:
+            self._waiting.append(line.encode())
 
     def events(self) -> list[dict[str, Any]]:
         """Read the events that were logged; a line that a crash cut short is left out.
@@ -151,9 +178,11 @@ class RunDirectory:
         events = []
         for line in self._events_path.read_bytes().splitlines():
             try:
-                events.append(json.loads(line))
+                event = json.loads(line)
             except ValueError:
                 continue
+            if isinstance(event, dict):
+                events.append(event)
         return events
 
     @property
@@ -166,6 +195,33 @@ class RunDirectory:
 
     def _stage_path(self, name: str) -> Path:
         return self.root / "stages" / f"{name}.json"
+
+    def _append(self, lines: list[bytes]) -> None:
+        if lines:
+            self._refuse_removed()
+            with storage_errors(self._events_path), self._events_path.open("ab") as file:
+                file.write(b"".join(line + b"\n" for line in lines))
+
+    def _refuse_removed(self) -> None:
+        """Notice that somebody has removed the folder: a write would make half of it again."""
+        if self._held and not self._config_path.is_file():
+            raise RunError(
+                f"'{self.root}' was removed while it was in use",
+                hint="remove what is left of it and start the same command again",
+            )
+
+    def _refuse_unwritable(self) -> None:
+        """Find out before any work whether the folder can be made or written to."""
+        with storage_errors(self.root):
+            there = next(
+                path for path in (self.root, *self.root.absolute().parents) if path.exists()
+            )
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            kind = "may not be written to" if there.is_dir() else "is no folder"
+            raise StorageError(
+                f"'{self.root}' cannot be written: '{there}' {kind}",
+                hint="give a folder that you may write to",
+            )
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -203,6 +259,13 @@ class RunDirectory:
             if content and not content.endswith(b"\n"):
                 with storage_errors(self._events_path), self._events_path.open("ab") as file:
                     file.write(b"\n")
+
+
+def _read_object(path: Path, hint: str) -> dict[str, Any]:
+    value = read_json(path, hint=hint)
+    if not isinstance(value, dict):
+        raise RunError(f"'{path}' is damaged: it holds no object", hint=hint)
+    return value
 
 
 def _first_difference(before: Any, now: Any, key: str = "") -> tuple[str, str, str] | None:

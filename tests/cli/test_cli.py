@@ -73,6 +73,9 @@ def test_train_writes_a_run_and_a_second_call_takes_no_step(
         (["train", "pix2pix", "--steps", "0"], "'train.steps'", "known keys"),
         (["train", "pix2pix", "--config", "missing.toml"], "'missing.toml' cannot be read", "TOML"),
         (["train", "pix2pix", "-o", "data=/nowhere"], "is not a folder", "folder"),
+        (["train", "pix2pix", "--seed", str(10**30)], "'seed' in the options", "known keys"),
+        (["train", "pix2pix", "--seed", "-1"], "'seed' in the options", "known keys"),
+        (["train", "pix2pix", "--generator", "x.py:x", "--input", "x=1x²"], "'x=1x²'", "x=1x3"),
     ],
 )
 def test_a_users_mistake_is_one_sentence_and_a_hint(
@@ -162,6 +165,8 @@ def test_inspect_takes_a_users_own_generator(
     assert [g["units"] for g in groups if not g["frozen"]] == [16]
     assert run(*words) == 2
     assert "gives no example inputs" in capsys.readouterr().err
+    assert run(*words, "--input", "input=1x999999999x999999999x999999999") == 2
+    assert "cannot be made" in capsys.readouterr().err
     assert run(*words, "--input", "input=axb") == 2
     assert "not of the form" in capsys.readouterr().err
     assert run("inspect") == 2
@@ -192,12 +197,15 @@ def test_the_family_is_named_once_and_has_what_is_asked_of_it(
     plugin.write_text(BARE)
     toml = tmp_path / "run.toml"
     toml.write_text('recipe = "no-such"\nfamily = "pix2pix"\n')
+    odd = tmp_path / "odd.toml"
+    odd.write_text('family = ["pix2pix"]\n')
     for words, sentence, hint in (
         (("train",), "no GAN family is named", "known families: pix2pix"),
         (("train", "pix2pix", "--family", "bare"), "both 'pix2pix' and 'bare'", "name one"),
         (("train", "--config", str(toml)), "no recipe 'no-such'", "openmoji"),
         (("--plugin", str(plugin), "train", "bare", "--data", "x"), "no option 'data'", "options"),
         (("distill", "pix2pix"), "no teacher is named", "gancompress train pix2pix"),
+        (("train", "--config", str(odd)), "'family' in", "known families: pix2pix"),
     ):
         assert run(*words) == 2
         shown = capsys.readouterr().err

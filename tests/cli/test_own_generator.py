@@ -1,6 +1,7 @@
 """A user's generator meets a family's data, losses and critics."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -72,11 +73,13 @@ def test_train_and_compress_a_generator_of_ones_own(
     cli, net: Path, base: tuple[object, ...], tmp_path: Path, monkeypatch
 ) -> None:
     monkeypatch.chdir(tmp_path)  # a relative reference is found again from elsewhere
-    words = (*base, "--generator", "my_net.py:make", "--input", "x=1x3x32x32")
+    own = ("--generator", "my_net.py:make", "--input", "x=1x3x32x32")
+    words = (*base[:-2], "-o", f"data={os.path.relpath(base[-1])}", *own)
     teacher, run = tmp_path / "teacher", tmp_path / "run"
     trained = json.loads(cli.ok("train", *words, "--out", teacher, "--json"))
     state = json.loads((teacher / "config.json").read_text())
     assert state["generator"] == f"{net}:make"
+    assert state["options"]["data"] == str(base[-1])
     assert Path(trained["generator"]).is_file()
     cli.ok("train", *words, "--out", teacher)
     assert "already done" in cli.progress

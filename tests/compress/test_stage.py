@@ -6,7 +6,7 @@ import pytest
 
 from gancompress.compress.stage import Stopwatch, require, seconds_spent, skip
 from gancompress.errors import RunError
-from gancompress.events import RunEvent, StageFinished
+from gancompress.events import Notice, RunEvent, StageFinished
 from gancompress.store import RunDirectory
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -64,6 +64,12 @@ def test_skip_and_require(tmp_path: Path) -> None:
         require(run, "finetune", "search")
     assert caught.value.hint == f"run `gancompress search {tmp_path}` first"
     run.finish_stage("search", {})
+    place = tmp_path / "trials.json"
+    assert not skip(run, "search", told.append)
+    assert told == [Notice("search", f"'{place}' is missing: the stage is done again")]
+    with pytest.raises(RunError, match=r"and '.*trials.json' is missing"):
+        require(run, "finetune", "search")
+    place.touch()
     require(run, "finetune", "search")
     assert skip(run, "search", told.append)
-    assert told == [StageFinished("search", 0.0, skipped=True)]
+    assert told[1:] == [StageFinished("search", 0.0, skipped=True)]

@@ -1,3 +1,6 @@
+import struct
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -123,3 +126,45 @@ def test_pictures_of_all_kinds_show_what_a_viewer_shows(tmp_path: Path) -> None:
     exif[0x0112] = 6  # a quarter turn
     turned.save(tmp_path / "turned.jpg", exif=exif)
     assert read_picture(tmp_path / "turned.jpg").shape == (8, 4, 3)
+
+
+def test_pictures_are_made_small_one_by_one(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (256, 512, 3), dtype=np.uint8)
+    for index in range(12):
+        Image.fromarray(pixels).save(tmp_path / f"{index}.bmp")
+    tracemalloc.start()
+    inputs, targets = read_pairs(tmp_path, size=8)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert inputs.shape == targets.shape == (12, 8, 8, 3)
+    # Never more than a few copies of one picture, where there are twelve.
+    assert peak < 4 * pixels.nbytes
+
+
+def giant_png(path: Path, side: int) -> Path:
+    """A few bytes that say they are a picture of many pixels."""
+    content = bytearray(write(path, (9, 9, 9)).read_bytes())
+    content[16:24] = struct.pack(">II", side, side)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    path.write_bytes(content)
+    return path
+
+
+@pytest.mark.parametrize("side", [10_000, 60_000])  # Pillow warns of the one, refuses the other
+def test_a_decompression_bomb_is_named(tmp_path: Path, side: int) -> None:
+    path = giant_png(tmp_path / "bomb.png", side)
+    with pytest.raises(DataError, match=r"bomb\.png' has more than 89,478,485 pixels"):
+        read_picture(path)
+
+
+def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
+    write(tmp_path / "1.jpg", (0, 0, 0))
+    for name in ("._1.jpg", ".hidden.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+    assert find_pictures(tmp_path) == (tmp_path / "1.jpg",)
+
+
+def test_a_picture_of_one_column_is_no_pair(tmp_path: Path) -> None:
+    write(tmp_path / "thin.png", (0, 0, 0), (1, 8))
+    with pytest.raises(DataError, match=r"thin\.png' is one pixel wide"):
+        read_pairs(tmp_path, size=8)

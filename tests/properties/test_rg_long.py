@@ -439,16 +439,18 @@ def check_one_step(supernet: Supernet) -> None:
         axes = member.axes.get(own) if member else supernet.graph.tensors.get(name)
         moved = parameter.detach() != before[name]
         kept = take(moved, slices_of(axes or (None,) * parameter.ndim, active))
-        assert small.grad is not None
+        if small.grad is None:  # only the size of what it makes is read
+            assert not moved.any(), name
+            continue
         assert kept.shape == small.shape
         assert kept[small.grad.abs() > 1e-6].all(), name
         assert int(moved.sum()) == int(kept.sum()), name
 
 
 @settings(
-    max_examples=250,
+    max_examples=400,
     deadline=None,
-    derandomize=True,
+    derandomize=False,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(net=networks())

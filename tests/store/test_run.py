@@ -190,3 +190,48 @@ def test_a_line_that_a_crash_cut_short_costs_only_itself(tmp_path: Path) -> None
         run.log({"step": 3})
 
     assert [event["step"] for event in run.events()] == [1, 3]
+
+
+def test_what_a_check_raises_leaves_no_trace(tmp_path: Path) -> None:
+    root = tmp_path / "new" / "run"
+
+    def refuse() -> None:
+        raise RunError("no")
+
+    run = RunDirectory(root)
+    run.log({"event": "before"})
+    with pytest.raises(RunError, match="no"), run.open(CONFIG, check=refuse):
+        pass
+    assert not (tmp_path / "new").exists()
+    with run.open(CONFIG, check=lambda: run.log({"event": "check"})):
+        run.log({"event": "inside"})
+    # What was told before there was a folder is not lost, and stands once.
+    with run.open(CONFIG):
+        pass
+    assert [event["event"] for event in run.events()] == ["before", "check", "inside"]
+
+
+def test_a_check_of_a_run_has_it_to_itself(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    with run.open(CONFIG):
+        pass
+
+    def look() -> None:
+        with (
+            pytest.raises(RunError, match="in use"),
+            RunDirectory(tmp_path).open(CONFIG),
+        ):
+            pass
+
+    with run.open(CONFIG, check=look):
+        pass
+
+
+def test_a_folder_that_may_not_be_made_is_refused_before_the_check(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    run = RunDirectory(tmp_path / "file" / "deep" / "run")
+    with (
+        pytest.raises(StorageError, match=r"'.*file' is no folder"),
+        run.open(CONFIG, check=pytest.fail),  # type: ignore[arg-type]
+    ):
+        pass

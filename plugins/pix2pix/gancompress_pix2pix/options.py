@@ -1,9 +1,10 @@
 """The options of the pix2pix family."""
 
+from math import log2
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from gancompress.gan import FamilyOptions, GanMode, NormName
 
@@ -39,3 +40,15 @@ class Pix2PixOptions(FamilyOptions):
     gan_mode: GanMode = "hinge"
     flip: bool = True
     shift: int = Field(0, ge=0)
+
+    @field_validator("discriminator_layers")
+    @classmethod
+    def _something_is_left_to_judge(cls, value: int, info: ValidationInfo) -> int:
+        # Each strided layer halves the picture, and the last two take off one pixel each.
+        size = info.data.get("size", 0)
+        most = int(log2(size / 3)) if size else value
+        if value > most:
+            raise ValueError(
+                f"{value} layers leave nothing of a picture of {size} pixels, take at most {most}"
+            )
+        return value

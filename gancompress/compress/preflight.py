@@ -1,0 +1,92 @@
+"""What would stop a stage is found before the first one begins, and before a file is written."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gancompress.compress.prepare import Project
+from gancompress.compress.stages import candidates
+from gancompress.config import RunConfig
+from gancompress.errors import DataError, MissingExtraError
+from gancompress.events import Emit, Notice, discard
+from gancompress.export import ExportTarget, find_target
+from gancompress.metrics import Lite0Features, ReferenceStatistics
+
+# A distribution of features has a spread from two pictures on.
+FEWEST: Final = 2
+# Which pictures a stage scores on.
+_SPLITS: Final = {"search": "val", "evaluate": "test"}
+
+
+def check_parts(
+    config: RunConfig,
+    targets: Sequence[ExportTarget],
+    stages: Sequence[str],
+    later: Sequence[str] = (),
+    *,
+    emit: Emit = discard,
+) -> None:
+    """Make sure that what stages need beside the data is there; this takes no time.
+
+    Args:
+        config: The configuration.
+        targets: Export targets of plugins.
+        stages: Stages that are about to begin.
+        later: Stages of later calls: an optional library that they need may still be installed,
+            so that it is missing is a notice only.
+        emit: Receives events.
+
+    Raises:
+        MissingExtraError: If an optional library is not installed.
+        CheckpointError: If the weights of the feature extractor are damaged.
+        ExportError: If the export target is unknown.
+    """
+    checks: dict[str, Callable[[], object]] = {
+        "search": Lite0Features,
+        "export": lambda: find_target(config.export.target, targets).check(),
+        "evaluate": Lite0Features,
+    }
+    for stage, check in checks.items():
+        try:
+            if stage in {*stages, *later}:
+                check()
+        except MissingExtraError as error:
+            if stage in stages:
+                raise
+            emit(Notice(stage, f"{error.message}; {error.hint}"))
+
+
+def rehearse(project: Project, stages: Sequence[str]) -> None:
+    """Do in small what stages will do with the project: price a subnet, score two pictures.
+
+    Args:
+        project: What the stages work on.
+        stages: Stages that are about to begin, or will in later calls.
+
+    Raises:
+        BudgetError: If not even the smallest subnet would meet the budget of the search.
+        DataError: If there are too few pictures to score on, or they cannot be compared.
+    """
+    if {"distill", "search"} & set(stages):
+        candidates(project).check_budget()
+    for stage, split in _SPLITS.items():
+        if stage in stages:
+            _score_two(project, split)
+
+
+def _score_two(project: Project, split: str) -> None:
+    count = len(project.data[split])
+    if count < FEWEST:
+        raise DataError(
+            f"the split '{split}' holds {count} picture, and a score needs at least {FEWEST}",
+            hint=f"put more pictures into '{split}', best some hundreds",
+        )
+    try:
+        features = Lite0Features()
+    except MissingExtraError:  # of a later call, which has been told by now
+        return
+    ReferenceStatistics.gather(
+        project.batches(split, most=FEWEST),
+        teacher=project.teacher.module,
+        features=features,
+        baseline=project.baseline,
+    )
