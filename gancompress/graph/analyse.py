@@ -13,7 +13,7 @@ from gancompress.graph.flow import Flow, flow
 from gancompress.graph.ignored import IgnoredScope
 from gancompress.graph.layout import Ids, Layout
 from gancompress.graph.rules import OpRule, Part
-from gancompress.graph.sizes import Size
+from gancompress.graph.sizes import Size, number_at
 from gancompress.graph.traced import TracedGenerator
 from gancompress.graph.verify import failing_groups
 
@@ -103,11 +103,17 @@ def _build(traced: TracedGenerator, found: Flow, failures: Mapping[str, str]) ->
 
 
 def _sizes(found: Flow, units: _Units) -> Iterable[Size]:
-    """Yield the numbers of the code that change with a searchable group."""
-    for (node, place), ids in found.channels.sizes.items():
+    """Yield the numbers of the code that a narrow net needs others for.
+
+    A constant that counts frozen channels stays right by itself. One that is computed does not:
+    what it is computed from may be the number of other channels.
+    """
+    nodes = {node.name: node for node in found.layouts}
+    for (name, place), ids in found.channels.sizes.items():
         counted = None if ids is None else units.of(ids)
-        if counted is None or (counted >= 0).any():
-            yield Size(node, place, counted)
+        stated = isinstance(number_at((nodes[name].args, nodes[name].kwargs), place), int)
+        if counted is None or not stated or (counted >= 0).any():
+            yield Size(name, place, counted)
 
 
 @dataclass(frozen=True, eq=False)

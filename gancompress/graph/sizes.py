@@ -57,6 +57,20 @@ def resized(call: Call, numbers: Mapping[tuple[int | str, ...], int]) -> Call:
     return tuple(args), kwargs
 
 
+def number_at(call: Call, place: tuple[int | str, ...]) -> Any:
+    """Return what stands at a place of a call's arguments.
+
+    Args:
+        call: Positional and keyword arguments.
+        place: The place.
+    """
+    first, *rest = place
+    value = call[0][first] if isinstance(first, int) else call[1][first]
+    for index in rest:
+        value = getattr(value, index) if isinstance(index, str) else value[index]
+    return value
+
+
 def _put(value: Any, place: list[int | str], number: int) -> Any:
     """Return a value with one number in it replaced, at any depth."""
     if not place:

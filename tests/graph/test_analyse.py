@@ -310,3 +310,21 @@ def test_sizes_read_from_another_tensor_are_counted_anew(
     assert failing_groups(traced, graph) == {}
     assert [(group.key, group.units) for group in graph.searchable()] == [("a", 8), ("b", units)]
     assert graph.sizes
+
+
+def test_a_size_computed_from_other_channels_is_counted_although_its_own_are_frozen() -> None:
+    class Heads(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(5, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.a(x)
+            heads = self.b(y).view(x.shape[0], 2, y.shape[1] // 2)
+            return self.c(torch.cumsum(heads, 1).flatten(1))
+
+    traced = trace(Heads(), (picture(2, 5),))
+    graph = analyse(traced)
+    assert [group.key for group in graph.searchable()] == ["a"]
+    assert "cumsum" in str(graph.group("b").frozen)
+    assert failing_groups(traced, graph) == {}
