@@ -2,6 +2,7 @@
 
 import copy
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from gancompress.cost.macs import count_macs
 from gancompress.elastic import SearchSpace, Supernet
-from gancompress.errors import TraceError
+from gancompress.errors import AnalysisError, TraceError
 from gancompress.graph import (
     Layout,
     OpCall,
@@ -138,10 +139,9 @@ def test_a_helper_of_another_file_is_seen_too(
         "        return twice_of(x) + my_ops.twice(x)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    import my_twice_net  # type: ignore[import-not-found]
-
+    net = import_module("my_twice_net").Net()
     try:
-        traced = trace(my_twice_net.Net(), (X,))
+        traced = trace(net, (X,))
     finally:
         for name in ("my_ops", "my_twice_net"):
             monkeypatch.delitem(sys.modules, name)
@@ -312,6 +312,17 @@ def test_a_layer_that_no_rule_lists_is_traced_through() -> None:
     for rules, kind in (([], Gain), (RULES, Loud)):
         traced = trace(Net(lambda m, y: m.inner(y), kind(8)), (X,), rules=rules)
         assert not traced.module.graph.find_nodes(op="call_module", target="inner")
+
+
+def test_a_rule_for_a_layer_has_to_be_there_when_it_is_traced() -> None:
+    traced = trace(Net(lambda m, y: m.inner(y), Gain(8)), (X,))
+    with pytest.raises(
+        AnalysisError, match="'inner' was traced through, so 'GainRule' cannot"
+    ) as e:
+        analyse(traced, rules=RULES)
+    assert "trace(..., rules=[GainRule()])" in e.value.hint
+    # What the rule does not stand for does not matter, nor do rules of functions.
+    analyse(trace(Net(lambda m, y: m.inner(y), Loud(8)), (X,)), rules=[*RULES, HelperRule()])
 
 
 def test_tensors_of_modules_inside_are_not_sliced_so_the_layer_is_frozen() -> None:
