@@ -345,6 +345,27 @@ def test_a_parametrised_layer_of_ones_own_is_folded_first() -> None:
     assert [group.key for group in analyse(folded).searchable()] == ["enter"]
 
 
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(8, 8, 1), nn.LocalResponseNorm(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(torch.sinc(x))
+        return self.norm(y) if x.ndim == 4 else y
+
+
+def test_a_reason_names_operator_module_and_line() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 8, 1), Block(), nn.LocalResponseNorm(2), nn.Conv2d(8, 3, 1))
+    frozen = {group.key: str(group.frozen) for group in analyse(trace(net, (X,))).groups}
+    line = Block.forward.__code__.co_firstlineno
+    assert frozen["0"] == f"sinc in '1' at test_own_operators.py:{line + 1}"
+    assert frozen["1.conv"] == f"LocalResponseNorm '1.norm' at test_own_operators.py:{line + 2}"
+    # A container of torch has no line that tells anything.
+    bare = nn.Sequential(nn.Conv2d(3, 8, 1), nn.LocalResponseNorm(2), nn.Conv2d(8, 3, 1))
+    assert analyse(trace(bare, (X,))).group("0").frozen == "LocalResponseNorm '1'"
+
+
 def test_a_shared_layer_ties_its_calls() -> None:
     class Twice(nn.Module):
         def __init__(self) -> None:
