@@ -67,7 +67,7 @@ class TraceError(GancompressError):
 
 
 class AnalysisError(GancompressError):
-    """The channel analysis was asked for a layer or a group that is not there."""
+    """The channel analysis was asked for a module or a group that is not there."""
 
 
 class SubnetError(GancompressError):

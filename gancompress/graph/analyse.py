@@ -14,7 +14,7 @@ from gancompress.graph.ignored import IgnoredScope
 from gancompress.graph.layout import Ids, Layout
 from gancompress.graph.rules import OpRule, Part
 from gancompress.graph.sizes import Size, number_at
-from gancompress.graph.traced import TracedGenerator
+from gancompress.graph.traced import TracedGenerator, check_rules
 from gancompress.graph.verify import failing_groups
 
 _SINGLE = "a single unit cannot be narrowed"
@@ -41,8 +41,10 @@ def analyse(
         Groups, layouts, members and the coverage.
 
     Raises:
-        AnalysisError: If an entry of `ignored` selects no module.
+        AnalysisError: If an entry of `ignored` selects no module, or a rule is for a layer that was
+            traced through.
     """
+    check_rules(traced, rules)
     found = flow(traced, rules, None if ignored is None else ignored.nodes(traced))
     graph = _build(traced, found, {})
     if verify:

@@ -209,9 +209,11 @@ def _fits(value: Any, result: Any) -> bool:
             and all(_has_shape(ids, value.shape) for ids in result.planes)
         )
     if isinstance(value, Mapping):
-        return all(map(_fits, value.values(), result.values()))
+        alike = isinstance(result, Mapping) and value.keys() == result.keys()
+        return alike and all(_fits(value[key], result[key]) for key in value)
     if isinstance(value, tuple | list):
-        return len(value) == len(result) and all(map(_fits, value, result))
+        alike = isinstance(result, tuple | list) and len(value) == len(result)
+        return alike and all(map(_fits, value, result))
     return True
 
 

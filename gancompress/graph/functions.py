@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from types import FunctionType, ModuleType
+from types import BuiltinMethodType, FunctionType, MethodType, ModuleType
 from typing import Any, Final, Protocol
 
 from torch import nn
@@ -129,7 +129,7 @@ def _replaced(
         Function.apply = classmethod(bound)
         for scope in _scopes(root):
             for name, value in list(scope.items()):
-                if isinstance(value, FunctionType) and value in functions:
+                if type(value) is FunctionType and value in functions:
                     replacement: Any = functions[value]
                 elif _is_apply(value):  # ``act = Act.apply``, looked up before the replacement
                     replacement = value.__self__.apply
@@ -146,9 +146,9 @@ def _reads_graph(arguments: Any) -> bool:
 
 
 def _is_apply(value: Any) -> bool:
-    owner = getattr(value, "__self__", None)
-    named = getattr(value, "__name__", "") == "apply"
-    return named and isinstance(owner, type) and issubclass(owner, Function)
+    # By their exact types: what else lies about may answer to anything.
+    bound = type(value) in {BuiltinMethodType, MethodType} and value.__name__ == "apply"
+    return bound and isinstance(value.__self__, type) and issubclass(value.__self__, Function)
 
 
 def _scopes(root: nn.Module) -> list[dict[str, Any]]:
@@ -168,9 +168,9 @@ def _scopes(root: nn.Module) -> list[dict[str, Any]]:
 def _names_of(value: Any) -> dict[str, Any]:
     """Return the global names of a module or of a function, but for torch's and Python's own."""
     names: dict[str, Any] = {}
-    if isinstance(value, ModuleType):
+    if issubclass(type(value), ModuleType):
         names = vars(value)
-    elif isinstance(value, FunctionType):
+    elif type(value) is FunctionType:
         names = value.__globals__
     home = names.get("__name__") or ""
     return {} if _is_torchs(home) or not str(names.get("__file__", "")).endswith(".py") else names

@@ -71,8 +71,8 @@ class IgnoredScope:
             sentence = f"the pattern '{pattern}' matches no path of a module as a whole"
             found += _some(sentence, pattern, matching, known)
         for kind in self.types:
-            matching = [path for path, name in known.items() if name.type == kind]
-            types = dict.fromkeys(name.type for name in known.values())
+            matching = [path for path, name in known.items() if name.kind.__name__ == kind]
+            types = dict.fromkeys(name.kind.__name__ for name in known.values())
             found += _some(f"no module of the generator is of type '{kind}'", kind, matching, types)
         return tuple(dict.fromkeys(known[path].path for path in found))
 
@@ -108,10 +108,7 @@ class IgnoredScope:
 
 def _modules(traced: TracedGenerator) -> dict[str, ModuleName]:
     """Return the modules of the generator as it was given, and those that passes have made."""
-    now = {
-        path: ModuleName(path, type(layer).__name__)
-        for path, layer in traced.module.named_modules()
-    }
+    now = {path: ModuleName(path, type(layer)) for path, layer in traced.module.named_modules()}
     return {**now, **traced.modules}
 
 

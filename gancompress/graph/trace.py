@@ -50,11 +50,11 @@ def trace(
 ) -> TracedGenerator:
     """Trace a generator by running it once on example inputs.
 
-    Layers of ``torch.nn``, autograd functions, and the layers and functions that a rule lists stay
-    whole; everything else is traced through. Python branches fall
-    as in the example and are listed as specialisations; arithmetic on sizes stays symbolic, so
-    that batch size and resolution remain free wherever the generator leaves them free. A
-    submodule that cannot be traced through is kept whole and listed as opaque.
+    Layers of ``torch.nn``, autograd functions, and the layers and functions that a rule lists
+    stay whole; everything else is traced through. Python branches fall as in the example and are
+    listed as specialisations; arithmetic on sizes stays symbolic, so that batch size and
+    resolution remain free wherever the generator leaves them free. A submodule that cannot be
+    traced through is kept whole and listed as opaque.
 
     Args:
         generator: The generator; it is left as it is.
@@ -242,7 +242,9 @@ class _Tracer(fx.Tracer):
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Keep torch's layers whole, and what could not be traced through."""
-        if module_qualified_name in self.opaque or any(rule.describes(m) for rule in self.rules):
+        if module_qualified_name in self.opaque or any(
+            rule.describes(type(m)) for rule in self.rules
+        ):
             return True
         # Of an `Unflatten`, the sizes have to be in the graph.
         if isinstance(m, nn.Sequential | nn.Unflatten):

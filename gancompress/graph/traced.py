@@ -1,13 +1,14 @@
 """A traced generator: its graph, the inputs it was traced with, and what tracing decided."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Self
 
 from torch import Tensor, fx, nn
 from torch.nn.utils.parametrize import type_before_parametrizations
 
+from gancompress.errors import AnalysisError
 from gancompress.graph.rules.base import OpRule
 from gancompress.graph.values import TensorSpec, node_values
 
@@ -35,11 +36,11 @@ class ModuleName(NamedTuple):
 
     Args:
         path: The first of its paths, which the graph uses.
-        type: Name of its class.
+        kind: Its class, without parametrizations.
     """
 
     path: str
-    type: str
+    kind: type[nn.Module]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +85,33 @@ class TracedGenerator:
         )
 
 
+def check_rules(traced: TracedGenerator, rules: Iterable[OpRule]) -> None:
+    """Refuse rules for layers that were traced through, which they would silently miss.
+
+    Args:
+        traced: The generator.
+        rules: Rules that an analysis is given.
+
+    Raises:
+        AnalysisError: If a rule stands for a layer that is no longer there.
+    """
+    inside = (
+        path
+        for node in traced.module.graph.nodes
+        for path in node.meta.get("nn_module_stack", ())
+        if node.op != "call_module" or node.target != path
+    )
+    for path in dict.fromkeys(inside):
+        known = traced.modules.get(path)
+        rule = next((r for r in rules if known is not None and r.describes(known.kind)), None)
+        if rule is not None:
+            name = type(rule).__name__
+            raise AnalysisError(
+                f"'{path}' was traced through, so '{name}' cannot stand for it",
+                hint=f"give the rule to the tracing too: trace(..., rules=[{name}()])",
+            )
+
+
 def module_names(generator: nn.Module) -> dict[str, ModuleName]:
     """List all modules of a generator, itself under the empty path.
 
@@ -92,7 +120,7 @@ def module_names(generator: nn.Module) -> dict[str, ModuleName]:
     """
     first = {id(layer): path for path, layer in generator.named_modules()}
     return {
-        path: ModuleName(first[id(layer)], type_before_parametrizations(layer).__name__)
+        path: ModuleName(first[id(layer)], type_before_parametrizations(layer))
         for path, layer in generator.named_modules(remove_duplicate=False)
     }
 

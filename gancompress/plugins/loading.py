@@ -53,14 +53,10 @@ def load_file(path: Path) -> ModuleType:
 def _imported(path: Path) -> ModuleType | None:
     """Return the module that a plugin, or the calling program, has imported a file as."""
     for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        own = name != "__main__" and not name.startswith("gancompress_file_")
-        if (
-            own
-            and isinstance(file, str)
-            and file.endswith(path.name)
-            and Path(file).resolve() == path
-        ):
+        file = str(getattr(module, "__file__", None) or "")
+        if name == "__main__" or name.startswith("gancompress_file_"):
+            continue
+        if file.endswith(path.name) and Path(file).resolve() == path:
             return module
     return None
 

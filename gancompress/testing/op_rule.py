@@ -184,22 +184,31 @@ def _names(types: set[type]) -> str:
 
 
 def _misfit(value: Any, result: Any) -> str:
-    """Say how layouts differ from the tensors that they stand for; empty where they fit."""
+    """Say how layouts differ from what they stand for; empty where they fit."""
     if isinstance(value, TensorSpec):
-        if not isinstance(result, Layout):
-            return f"a tensor of shape {value.shape} has no layout but {result!r}"
-        if result.shape != value.shape:
-            return f"the layout's shape is {result.shape}, and the tensor's {value.shape}"
-        sizes = zip(result.ids.shape, value.shape, strict=False)
-        fits = result.ids.ndim == len(value.shape) and all(n in {1, full} for n, full in sizes)
-        return "" if fits else f"ids of shape {result.ids.shape} for a tensor of {value.shape}"
+        return _misshape(value, result)
     if isinstance(value, Mapping):
-        value, result = list(value.values()), list(result.values())
-    if isinstance(value, tuple | list):
-        if len(value) != len(result):
-            return f"{len(result)} layouts for {len(value)} values"
-        return next(filter(None, map(_misfit, value, result)), "")
-    return ""
+        alike = isinstance(result, Mapping) and value.keys() == result.keys()
+        pairs = [(value[key], result[key]) for key in value] if alike else []
+    elif isinstance(value, tuple | list):
+        alike = isinstance(result, tuple | list) and len(value) == len(result)
+        pairs = list(zip(value, result, strict=True)) if alike else []
+    else:
+        return ""
+    if not alike:
+        return f"there is {result!r} where {len(value)} values leave"
+    return next(filter(None, (_misfit(*pair) for pair in pairs)), "")
+
+
+def _misshape(tensor: TensorSpec, result: Any) -> str:
+    """Say how a layout differs from its tensor."""
+    if not isinstance(result, Layout):
+        return f"a tensor of shape {tensor.shape} has no layout but {result!r}"
+    if result.shape != tensor.shape:
+        return f"the layout's shape is {result.shape}, and the tensor's {tensor.shape}"
+    sizes = zip(result.ids.shape, tensor.shape, strict=False)
+    fits = result.ids.ndim == len(tensor.shape) and all(n in {1, full} for n, full in sizes)
+    return "" if fits else f"ids of shape {result.ids.shape} for a tensor of {tensor.shape}"
 
 
 def _touching(graph: ChannelGraph, watch: Watch) -> list[ChannelGroup]:

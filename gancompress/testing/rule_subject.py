@@ -84,7 +84,8 @@ class RuleSubject:
 
     def watched(self) -> "tuple[ChannelGraph, Watch]":
         """Analyse the generator, and note what the rule is asked."""
-        watch = Watch(self.rule)
+        # Of a class of the rule's name, which the reasons of what is frozen then give.
+        watch: Watch = type(self.name, (Watch,), {})(self.rule)
         return analyse(self.traced(), rules=[watch]), watch
 
     def searchable_without(self) -> int:

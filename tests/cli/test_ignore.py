@@ -60,6 +60,8 @@ def test_inspect_leaves_modules_alone(
     found = {key: reason for key, reason in shown.items() if reason and "ignored" in reason}
     found.pop("leave", None)
     assert found == {key: f"'{path}' is ignored on request" for key, path in modules.items()}
+    advice = json.loads(cli.ok("--json", "inspect", "--generator", net, *words))["advice"]
+    assert {reason for reason in shown.values() if reason} <= set(advice)
     text = cli.ok("inspect", "--generator", net, *words)
     assert "is ignored on" in text
     assert "take it out of" in text

@@ -526,6 +526,30 @@ def test_layers_and_functions_of_ones_own_are_spelt_out(tmp_path: Path) -> None:
     assert isinstance(supernet.materialise(config).get_submodule("1"), Gain)
 
 
+class Leaves(nn.Module):
+    """Leaves torch in the middle of its own forward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.leave = nn.Conv2d(3, 16, 1), nn.Conv2d(16, 3, 1)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.leave(ThroughNumPy.apply(self.enter(x)))  # type: ignore[no-untyped-call]
+
+
+def test_a_root_that_cannot_be_spelt_out_stays_as_it_is(tmp_path: Path) -> None:
+    from gancompress.elastic import Supernet
+    from gancompress.graph import trace
+
+    x = torch.randn(1, 3, 4, 4)
+    supernet = Supernet(trace(Leaves().eval(), (x,)))
+    model = CompressedModel.from_supernet(supernet, supernet.space.largest())
+    with torch.no_grad():
+        assert torch.equal(model.module(x), supernet(x))
+    with pytest.raises(ExportError, match="ThroughNumPy', which a file may not name"):
+        model.save(tmp_path / "model")
+
+
 def test_what_cannot_be_spelt_out_runs_here_and_is_not_saved(tmp_path: Path) -> None:
     supernet = supernet_with(ThroughNumPy)
     config = supernet.space.smallest()

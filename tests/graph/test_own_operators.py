@@ -2,6 +2,7 @@
 
 import copy
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 
 from gancompress.cost.macs import count_macs
 from gancompress.elastic import SearchSpace, Supernet
-from gancompress.errors import TraceError
+from gancompress.errors import AnalysisError, TraceError
 from gancompress.graph import (
     Layout,
     OpCall,
@@ -138,10 +139,9 @@ def test_a_helper_of_another_file_is_seen_too(
         "        return twice_of(x) + my_ops.twice(x)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
-    import my_twice_net  # type: ignore[import-not-found]
-
+    net = import_module("my_twice_net").Net()
     try:
-        traced = trace(my_twice_net.Net(), (X,))
+        traced = trace(net, (X,))
     finally:
         for name in ("my_ops", "my_twice_net"):
             monkeypatch.delitem(sys.modules, name)
@@ -314,6 +314,17 @@ def test_a_layer_that_no_rule_lists_is_traced_through() -> None:
         assert not traced.module.graph.find_nodes(op="call_module", target="inner")
 
 
+def test_a_rule_for_a_layer_has_to_be_there_when_it_is_traced() -> None:
+    traced = trace(Net(lambda m, y: m.inner(y), Gain(8)), (X,))
+    with pytest.raises(
+        AnalysisError, match="'inner' was traced through, so 'GainRule' cannot"
+    ) as e:
+        analyse(traced, rules=RULES)
+    assert "trace(..., rules=[GainRule()])" in e.value.hint
+    # What the rule does not stand for does not matter, nor do rules of functions.
+    analyse(trace(Net(lambda m, y: m.inner(y), Loud(8)), (X,)), rules=[*RULES, HelperRule()])
+
+
 def test_tensors_of_modules_inside_are_not_sliced_so_the_layer_is_frozen() -> None:
     class NestedRule(GainRule):
         modules = (Nested,)
@@ -332,6 +343,27 @@ def test_a_parametrised_layer_of_ones_own_is_folded_first() -> None:
     assert [group.key for group in analyse(traced).searchable()] == []
     folded = run_passes(traced, [FoldReparametrisation()])
     assert [group.key for group in analyse(folded).searchable()] == ["enter"]
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(8, 8, 1), nn.LocalResponseNorm(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(torch.sinc(x))
+        return self.norm(y) if x.ndim == 4 else y
+
+
+def test_a_reason_names_operator_module_and_line() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 8, 1), Block(), nn.LocalResponseNorm(2), nn.Conv2d(8, 3, 1))
+    frozen = {group.key: str(group.frozen) for group in analyse(trace(net, (X,))).groups}
+    line = Block.forward.__code__.co_firstlineno
+    assert frozen["0"] == f"sinc in '1' at test_own_operators.py:{line + 1}"
+    assert frozen["1.conv"] == f"LocalResponseNorm '1.norm' at test_own_operators.py:{line + 2}"
+    # A container of torch has no line that tells anything.
+    bare = nn.Sequential(nn.Conv2d(3, 8, 1), nn.LocalResponseNorm(2), nn.Conv2d(8, 3, 1))
+    assert analyse(trace(bare, (X,))).group("0").frozen == "LocalResponseNorm '1'"
 
 
 def test_a_shared_layer_ties_its_calls() -> None:

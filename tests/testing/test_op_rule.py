@@ -137,6 +137,10 @@ class NumpyRule(RoundRule):
     functions = frozenset({through_numpy})
 
 
+def conv(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3)
+
+
 class Net(nn.Module):
     """conv enter (3 → 8) · what is under test · conv leave (8 → 3)."""
 
@@ -252,7 +256,12 @@ def test_layouts_of_other_shapes_are_refused(result: Any, sentence: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("value", "sentence"), [((), "0 layouts for 2 values"), ([1, 2], "no layout but 1")]
+    ("value", "sentence"),
+    [
+        ((), r"there is \(\) where 2 values leave"),
+        ([1, 2], "no layout but 1"),
+        (None, "there is None where 2 values leave"),
+    ],
 )
 def test_layouts_of_several_results_are_compared_one_by_one(value: Any, sentence: str) -> None:
     class Pairs(RoundRule):
@@ -264,6 +273,43 @@ def test_layouts_of_several_results_are_compared_one_by_one(value: Any, sentence
     net = Net(lambda y: y + sum(torch.aminmax(y, dim=2, keepdim=True)))
     check = OpRuleContract.test_layouts_have_the_shapes_of_the_tensors
     refuses(check, Pairs(), net, sentence)
+
+
+class Named(nn.Module):
+    """Returns its tensors by name; torch cannot trace through it."""
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"twice": torch.from_numpy(2 * x.detach().numpy())}
+
+
+@pytest.mark.parametrize("name", ["twice", "thrice"])
+def test_layouts_by_name_have_the_names_of_the_tensors(name: str) -> None:
+    class NamedRule(RoundRule):
+        functions = frozenset()
+        modules = (Named,)
+
+        def apply(self, call: OpCall) -> Any:
+            layout = call.layouts[0]
+            return {name: Layout(layout.ids, layout.shape)}
+
+    class ByName(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.enter, self.named, self.leave = conv(3, 8), Named(), conv(8, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            result: Tensor = self.leave(self.named(self.enter(x))["twice"])
+            return result
+
+    subject = RuleSubject.of(NamedRule(), ByName(), (PICTURE,), {})
+    narrowed = OpRuleContract.test_channels_can_be_narrowed_at_the_operator
+    shapes = OpRuleContract.test_layouts_have_the_shapes_of_the_tensors
+    if name == "twice":
+        narrowed(OpRuleContract(), subject)
+        shapes(OpRuleContract(), subject)
+    else:
+        refuses(narrowed, subject.rule, ByName(), "NamedRule laid out another shape")
+        refuses(shapes, subject.rule, ByName(), "where 1 values leave")
 
 
 def test_a_rule_that_freezes_is_refused() -> None:

@@ -204,14 +204,15 @@ class OpRule(ABC):
             return call.target in self.methods
         return call.target in self.functions
 
-    def describes(self, layer: nn.Module) -> bool:
-        """Whether the rule lists the class whose ``forward`` a layer runs: it is then kept whole.
+    def describes(self, layer: type[nn.Module]) -> bool:
+        """Whether the rule lists the class whose ``forward`` layers run: they are kept whole.
 
         Args:
-            layer: A layer of the generator.
+            layer: Class of a layer of the generator.
         """
-        listed = (kind for kind in self.modules if isinstance(layer, kind))
-        return any(type(layer).forward is kind.forward for kind in listed)
+        return any(
+            issubclass(layer, kind) and layer.forward is kind.forward for kind in self.modules
+        )
 
     @abstractmethod
     def apply(self, call: OpCall) -> LayoutTree:
