@@ -16,10 +16,12 @@ _ADVICE: Final = (
     (r"it is opaque", "move what cannot be traced out of it, or give its class a rule"),
     (r"is reparametrised", "fold it first, with FoldReparametrisation; `compress` does"),
     (r"belongs to a module inside", "let the layer hold the tensor itself, or leave the rule out"),
-    (r"not a layer's|is used outside a layer", "make a layer of it, and give that a rule"),
-    (r"it is tied to a tensor", "make the tensor a layer's parameter, or of size 1 there"),
+    (r"is used outside a layer", "do not change it in place, or make a layer of it"),
+    (r"they are (places|outputs)", "nothing: these are no channels"),
+    (r"unequal parts|a single channel|by a step", "state the sizes: torch.split(x, [3, 5], 1)"),
+    (r"it is tied to a tensor", "make the tensor a parameter or buffer, or of size 1 there"),
     (r"used by another operator too|shared by layers", "give each its own weight"),
-    (r"constant", "read the number of channels off a tensor: x.shape[1], or -1 in a view"),
+    (r"states a number", "read the number of channels off a tensor: x.shape[1], or -1 in a view"),
     (r": ", "write it without that, or " + _RULE),
 )
 

@@ -56,5 +56,6 @@ CASES = (
         StarGAN,
         args=lambda: (torch.randn(1, 3, 16, 16), torch.tensor([[0.0, 1.0, 0.0, 1.0]])),
         elastic=1.0,
+        compile=True,
     ),
 )
