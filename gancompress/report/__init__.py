@@ -3,13 +3,14 @@
 from gancompress.report.grid import picture_grid, save_grid
 from gancompress.report.inspect import GraphView, inspection
 from gancompress.report.progress import ProgressObserver
-from gancompress.report.table import ModelFigures, plain_text, summary_table
+from gancompress.report.table import ModelFigures, metric_lines, plain_text, summary_table
 
 __all__ = [
     "GraphView",
     "ModelFigures",
     "ProgressObserver",
     "inspection",
+    "metric_lines",
     "picture_grid",
     "plain_text",
     "save_grid",
