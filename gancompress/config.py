@@ -149,6 +149,7 @@ class SearchConfig(Model):
         trials: Subnets that are scored.
         sampler: Optuna sampler.
         pictures: Validation pictures that a subnet is scored on, at least two.
+        score: Name of the metric that a subnet is scored by, against the targets.
     """
 
     macs: str | float | None = None
@@ -156,6 +157,7 @@ class SearchConfig(Model):
     trials: int = Field(40, ge=1)
     sampler: Literal["evolution", "random", "tpe"] = "evolution"
     pictures: int = Field(128, ge=2)
+    score: str = "frechet-lite0"
 
 
 class ExportConfig(Model):
@@ -168,6 +170,16 @@ class ExportConfig(Model):
 
     target: str = "onnx"
     tolerance: float = Field(1e-3, gt=0)
+
+
+class EvaluateConfig(Model):
+    """What is measured at the end, beside the figures of the summary.
+
+    Args:
+        metrics: Names of further metrics, the core's or a plugin's.
+    """
+
+    metrics: tuple[str, ...] = ()
 
 
 class Recipe(Model):
@@ -186,6 +198,7 @@ class Recipe(Model):
         search: The search.
         finetune: The chosen subnet's training.
         export: The export.
+        evaluate: The evaluation.
     """
 
     description: str = ""
@@ -199,6 +212,7 @@ class Recipe(Model):
     search: SearchConfig = SearchConfig()
     finetune: DistillConfig = DistillConfig()
     export: ExportConfig = ExportConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
 
 
 class RunConfig(Recipe):

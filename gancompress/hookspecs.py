@@ -82,7 +82,8 @@ class HookSpecs:
     def gancompress_metrics(self) -> "Iterable[Metric]":  # type: ignore[empty-body]
         """Offer measures of how good pictures are.
 
-        Fires when a search, an evaluation or a report looks a metric up by name.
+        Fires when ``search --score``, ``evaluate --metric`` or their keys in a configuration look
+        a metric up by name.
 
         Returns:
             Metrics, each with a name of its own.

@@ -9,7 +9,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import typer
 from docutils import nodes
@@ -110,6 +110,8 @@ def _type(annotation: Any) -> str:
         return " or ".join(f'`"{value}"`' for value in arguments)
     if origin in {Union, types.UnionType}:
         return " or ".join(_type(a) for a in arguments if a is not type(None))
+    if origin is Annotated:
+        return _type(arguments[0])
     if origin is tuple:
         return f"list of {_type(arguments[0])}"
     if origin is dict:

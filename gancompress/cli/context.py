@@ -75,8 +75,10 @@ class Globals:
 
     def show_figures(self, run: "RunDirectory", value: dict[str, Any], *more: str) -> None:
         """Print a value as JSON, or the run's table with more lines below it."""
-        from gancompress.compress import summarise
-        from gancompress.report import ModelFigures, plain_text, summary_table
+        from gancompress.compress import read_summary, summarise
+        from gancompress.report import ModelFigures, metric_lines, plain_text, summary_table
 
         figures = {name: ModelFigures(**row) for name, row in summarise(run).items()}
-        self.show(value, "\n".join([plain_text(summary_table(**figures)).rstrip(), *more]))
+        further = read_summary(run, "evaluate") if run.stage_done("evaluate") else {}
+        lines = [*metric_lines(further.get("metrics", {})), *more]
+        self.show(value, "\n".join([plain_text(summary_table(**figures)).rstrip(), *lines]))

@@ -27,6 +27,9 @@ def search(
     macs: shared.Macs = None,
     params: shared.Params = None,
     sampler: Annotated[str | None, typer.Option(help="evolution, random or tpe.")] = None,
+    score: Annotated[
+        str | None, typer.Option(metavar="METRIC", help="The metric that subnets are scored by.")
+    ] = None,
 ) -> None:
     """Score subnets of the distilled supernet under a budget, without retraining.
 
@@ -34,7 +37,13 @@ def search(
     """
     from gancompress.compress import read_summary, search_subnet
 
-    settings = {"macs": macs, "params": params, "trials": trials, "sampler": sampler}
+    settings = {
+        "macs": macs,
+        "params": params,
+        "trials": trials,
+        "sampler": sampler,
+        "score": score,
+    }
     made = _go_on(
         context,
         run,
@@ -114,10 +123,16 @@ def export(
     context.obj.show(summary, "\n".join(lines))
 
 
-def evaluate(context: typer.Context, run: shared.Run) -> None:
+def evaluate(
+    context: typer.Context,
+    run: shared.Run,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A further metric by name, the core's or a plugin's.")
+    ] = None,
+) -> None:
     """Score the generator on held-out pictures, beside its teacher.
 
-    Example: gancompress evaluate runs/small
+    Example: gancompress evaluate runs/small --metric psnr
     """
     from gancompress.compress import evaluate_models, read_summary
     from gancompress.report import save_grid
@@ -128,6 +143,7 @@ def evaluate(context: typer.Context, run: shared.Run) -> None:
         "evaluate",
         ("finetune",),
         lambda run, project, emit: evaluate_models(run, project, draw=save_grid, emit=emit),
+        chosen(evaluate={"metrics": metric or None}),
     )
     context.obj.show_figures(made, read_summary(made, "evaluate"))
 

@@ -14,6 +14,7 @@ from gancompress.compress.generator import build_generator
 from gancompress.compress.opening import open_run, read_config
 from gancompress.compress.preflight import check_parts, rehearse
 from gancompress.compress.prepare import Project, prepare
+from gancompress.compress.results import is_evaluated
 from gancompress.compress.stage import pending, require
 from gancompress.config import RunConfig
 from gancompress.errors import CheckpointError, ConfigError
@@ -147,7 +148,7 @@ class Job:
             RunError: If another process holds the directory, or its configuration differs.
             GancompressError: If a stage could not be done; see `preflight`.
         """
-        todo = tuple(stages) if again else pending(self.run, stages)
+        todo = tuple(stages) if again else self._pending(stages)
         made: list[Project] = []
 
         def check() -> None:
@@ -158,9 +159,16 @@ class Job:
             keep_teacher(self.run, self.teacher)
             yield next(iter(made), None)
 
+    def _pending(self, stages: Sequence[str]) -> tuple[str, ...]:
+        todo = pending(self.run, stages)
+        if "evaluate" in {*stages} - {*todo} and not is_evaluated(self.run, self.config):
+            return (*todo, "evaluate")
+        return todo
+
     def _prepare(self, stages: Sequence[str], later: Sequence[str], emit: Emit) -> Project:
         host, targets = self.host, tuple(self.host.export_targets().values())
-        check_parts(self.config, targets, stages, later, emit=emit)
+        metrics = host.metrics()
+        check_parts(self.config, targets, metrics, stages, later, emit=emit)
         project = prepare(
             self.family,
             self.config,
@@ -168,6 +176,7 @@ class Job:
             host.op_rules(),
             passes=host.passes(),
             targets=targets,
+            metrics=metrics,
             generator=self.generator,
             emit=emit,
         )

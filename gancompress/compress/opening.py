@@ -16,6 +16,8 @@ _TRACES: Final = {
     "finetune": "checkpoints/finetune",
     "export": "stages/export.json",
 }
+# An evaluation with other metrics may follow the first one.
+_REPEATABLE: Final = ("evaluate",)
 # Where stages leave their work: a directory without these holds a configuration alone.
 _WORK: Final = ("stages", "checkpoints", "search.sqlite3")
 # How the teacher was trained, and what the recipe says about itself, change nothing in a run; the
@@ -93,10 +95,12 @@ def open_run(
     known = run.config if place.is_file() else wanted
     kept = known
     if _has_work(run):
-        read_config(run)  # work whose configuration is gone belongs to nobody knows what
-        _refuse_another_teacher(run, known, wanted)
-        free = [stage for stage in _TRACES if not has_begun(run, stage) and stage in known]
-        kept = {**wanted, **{stage: known[stage] for stage in free}}
+        # Work whose configuration is gone belongs to nobody knows what.
+        full = identity(read_config(run))
+        _refuse_another_teacher(run, full, wanted)
+        free = [stage for stage in _TRACES if not has_begun(run, stage)]
+        agreed = {**wanted, **{stage: full[stage] for stage in (*free, *_REPEATABLE)}}
+        kept = _without_younger(agreed, full, known)
     with _opened(run, kept, wanted, check):
         yield run
 
@@ -135,6 +139,26 @@ def _opened(
         if known != wanted:
             write_json(run.path("config.json"), wanted)
         yield
+
+
+def _without_younger(
+    wanted: dict[str, Any], full: dict[str, Any], known: dict[str, Any]
+) -> dict[str, Any]:
+    """Leave out settings that are younger than a run, where they have their default.
+
+    Args:
+        wanted: What a call wants.
+        full: What the run was begun with, defaults included.
+        known: The same as it was written down.
+    """
+    kept = {}
+    for key, value in wanted.items():
+        before, written = full.get(key), known.get(key)
+        if isinstance(value, dict) and isinstance(before, dict) and isinstance(written, dict):
+            kept[key] = _without_younger(value, before, written)
+        elif key in known or value != before:
+            kept[key] = value
+    return kept
 
 
 def _has_work(run: RunDirectory) -> bool:

@@ -1,15 +1,16 @@
 """What would stop a stage is found before the first one begins, and before a file is written."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+from gancompress.compress.metrics import find_metrics, make_ready
 from gancompress.compress.prepare import Project
 from gancompress.compress.stages import candidates
 from gancompress.config import RunConfig
 from gancompress.errors import DataError, MissingExtraError
 from gancompress.events import Emit, Notice, discard
 from gancompress.export import ExportTarget, find_target
-from gancompress.metrics import Lite0Features, ReferenceStatistics
+from gancompress.metrics import FrechetLite0, Lite0Features, Metric, ReferenceStatistics
 
 # A distribution of features has a spread from two pictures on.
 FEWEST: Final = 2
@@ -20,6 +21,7 @@ _SPLITS: Final = {"search": "val", "evaluate": "test"}
 def check_parts(
     config: RunConfig,
     targets: Sequence[ExportTarget],
+    metrics: Mapping[str, Metric],
     stages: Sequence[str],
     later: Sequence[str] = (),
     *,
@@ -30,6 +32,7 @@ def check_parts(
     Args:
         config: The configuration.
         targets: Export targets of plugins.
+        metrics: Metrics by name.
         stages: Stages that are about to begin.
         later: Stages of later calls: an optional library that they need may still be installed,
             so that it is missing is a notice only.
@@ -38,12 +41,17 @@ def check_parts(
     Raises:
         MissingExtraError: If an optional library is not installed.
         CheckpointError: If the weights of the feature extractor are damaged.
+        ConfigError: If a metric is unknown.
         ExportError: If the export target is unknown.
     """
+
+    def ready(*names: str) -> None:
+        make_ready(find_metrics(names, metrics).values())
+
     checks: dict[str, Callable[[], object]] = {
-        "search": Lite0Features,
+        "search": lambda: ready(config.search.score),
         "export": lambda: find_target(config.export.target, targets).check(),
-        "evaluate": Lite0Features,
+        "evaluate": lambda: ready(FrechetLite0.name, *config.evaluate.metrics),
     }
     for stage, check in checks.items():
         try:

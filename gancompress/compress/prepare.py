@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from gancompress.events import (
 from gancompress.export import ExportTarget
 from gancompress.gan import AnyFamily, Batch, Objective, collate
 from gancompress.graph import IgnoredScope, OpRule, TracedGenerator, trace
+from gancompress.metrics import Metric
 from gancompress.passes import (
     Decompose,
     FoldReparametrisation,
@@ -50,6 +52,7 @@ class Project:
         objective: Discriminators and losses; the discriminators start from the teacher's.
         data: The data by split.
         targets: Export targets of plugins.
+        metrics: Metrics by name; empty for the core's own.
     """
 
     config: RunConfig
@@ -60,6 +63,7 @@ class Project:
     objective: Objective
     data: Mapping[str, Any] = field(default_factory=dict)
     targets: tuple[ExportTarget, ...] = ()
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     def batches(self, split: str, size: int = 32, most: int | None = None) -> list[Batch]:
         """Return the pictures of a split in order.
@@ -103,6 +107,7 @@ def prepare(
     *,
     passes: Sequence[GraphPass] = (),
     targets: Sequence[ExportTarget] = (),
+    metrics: Mapping[str, Metric] = MappingProxyType({}),
     generator: nn.Module | None = None,
     emit: Emit = discard,
 ) -> Project:
@@ -116,6 +121,7 @@ def prepare(
         passes: Graph passes that come before decomposition and sorting; by default the one that
             folds reparametrised weights.
         targets: Export targets of plugins.
+        metrics: Metrics by name; empty for the core's own.
         generator: The user's own generator, whose weights are replaced by the teacher's; None
             builds the family's.
         emit: Receives events.
@@ -158,7 +164,9 @@ def prepare(
     )
     supernet = Supernet(student, space, ignored=ignored)
     steps.finish()
-    return Project(config, family, options, traced, supernet, objective, data, tuple(targets))
+    return Project(
+        config, family, options, traced, supernet, objective, data, tuple(targets), metrics
+    )
 
 
 def open_split(family: AnyFamily, options: Any, split: str) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from gancompress.cost import Cost, Latency
 from gancompress.errors import RunError
@@ -64,6 +64,13 @@ class _Export(Record):
     files: _Files
 
 
+class _Figures(Record):
+    teacher: float | None
+    compressed: float | None
+    baseline: float | None
+    higher_is_better: bool
+
+
 class _Evaluate(Record):
     teacher: Scores | None
     compressed: Scores
@@ -71,6 +78,7 @@ class _Evaluate(Record):
     psnr_to_teacher: float | None
     recovery: float | None
     recovery_kid: float | None
+    metrics: dict[str, _Figures] = Field(default_factory=dict)
 
 
 class _Latencies(Record):

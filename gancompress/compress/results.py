@@ -10,15 +10,17 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
+from gancompress.compress.metrics import compare, find_metrics
 from gancompress.compress.prepare import Project
 from gancompress.compress.records import read_summary
-from gancompress.compress.stage import Stopwatch, require, skip
+from gancompress.compress.stage import Stopwatch, is_done, require, skip
 from gancompress.compress.stages import compressed_net, teacher_cost
+from gancompress.config import RunConfig
 from gancompress.cost import Cost, measure_cost, measure_latency_in_turns
 from gancompress.events import Emit, Notice, StageProgress, StageStarted, discard
 from gancompress.export import ExportReport, export
 from gancompress.gan import Batch
-from gancompress.metrics import Evaluation, Lite0Features, evaluate, recovery
+from gancompress.metrics import Evaluation, Lite0Features, evaluate, pictures_of, recovery
 from gancompress.store import RunDirectory
 
 SHOWN: Final = 8
@@ -81,22 +83,38 @@ def evaluate_models(
         emit: Receives events.
 
     Returns:
-        The summary: scores of each, recovery, the number of pictures and the protocol.
+        The summary: scores of each, recovery, the number of pictures, the protocol, and under
+        ``metrics`` the figures of further metrics.
 
     Raises:
         RunError: If no subnet is fine-tuned yet.
         DataError: If the pictures cannot be compared.
     """
-    if skip(run, "evaluate", emit):
+    if is_evaluated(run, project.config):
+        skip(run, "evaluate", emit)
         return read_summary(run, "evaluate")
     require(run, "evaluate", "finetune")
     watch = Stopwatch(run, "evaluate")
     net = compressed_net(run)
     evaluation, _, _ = evaluate_pair(project, net, emit=emit)
+    further = _further(project, net)
     if draw is not None:
         draw(run.path("samples.png"), _samples(project, net))
-    watch.finish(_evaluation_values(evaluation), emit)
+    watch.finish({**_evaluation_values(evaluation), "metrics": further}, emit)
     return read_summary(run, "evaluate")
+
+
+def is_evaluated(run: RunDirectory, config: RunConfig) -> bool:
+    """Say whether all that a configuration asks for has been measured.
+
+    Args:
+        run: The run directory.
+        config: Names the further metrics.
+    """
+    if not is_done(run, "evaluate"):
+        return False
+    measured = read_summary(run, "evaluate").get("metrics", {})
+    return set(config.evaluate.metrics) <= set(measured)
 
 
 def bench_models(
@@ -182,6 +200,18 @@ def _counted(nets: Sequence[nn.Module], total: int, emit: Emit) -> Iterator[None
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _further(project: Project, compressed: nn.Module) -> dict[str, dict[str, Any]]:
+    """Measure by the metrics that the configuration names."""
+    chosen = find_metrics(project.config.evaluate.metrics, project.metrics)
+    batches = project.batches("test")
+    sources = {
+        "teacher": pictures_of(project.teacher.module, batches, "teacher"),
+        "compressed": pictures_of(compressed, batches, "compressed"),
+        "baseline": (project.baseline(batch) for batch in batches),
+    }
+    return compare(chosen, sources, batches)
 
 
 @torch.no_grad()

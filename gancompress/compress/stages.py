@@ -8,6 +8,7 @@ import torch
 from torch import fx, nn
 
 from gancompress.compress.checkpoint import load_into
+from gancompress.compress.metrics import find_metrics, score_with
 from gancompress.compress.opening import has_begun
 from gancompress.compress.prepare import Project
 from gancompress.compress.records import read_summary
@@ -19,7 +20,8 @@ from gancompress.elastic import SubnetConfig, calibrate_batch_norm
 from gancompress.errors import CheckpointError, RunError, SubnetError
 from gancompress.events import Emit, discard
 from gancompress.export import CompressedModel
-from gancompress.metrics import Lite0Features, ReferenceStatistics, evaluate
+from gancompress.gan import Batch
+from gancompress.metrics import FrechetLite0, Lite0Features, ReferenceStatistics, evaluate
 from gancompress.search import SearchResult, search
 from gancompress.search.candidates import Candidates
 from gancompress.store import RunDirectory, save_tensors, write_json
@@ -58,7 +60,8 @@ def distill_supernet(run: RunDirectory, project: Project, *, emit: Emit = discar
 def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) -> SearchResult:
     """Score subnets on validation pictures, without retraining, within the budget.
 
-    The score is the Fréchet distance to the targets on EfficientNet-Lite0 features.
+    The score is a metric against the targets, by default the Fréchet distance on
+    EfficientNet-Lite0 features.
 
     Args:
         run: An open run directory; ``search.sqlite3`` and ``trials.json`` are written.
@@ -199,15 +202,30 @@ def candidates(project: Project) -> Candidates:
 
 
 def _score(project: Project) -> Callable[[nn.Module], float]:
-    features = Lite0Features()
-    batches = project.batches("val", most=project.config.search.pictures)
-    reference = ReferenceStatistics.gather(
-        batches, teacher=None, features=features, baseline=project.baseline
-    )
+    settings = project.config.search
+    batches = project.batches("val", most=settings.pictures)
+    if settings.score == FrechetLite0.name:
+        measure = _frechet(project, batches)
+    else:
+        chosen = find_metrics([settings.score], project.metrics)[settings.score]
+        measure = score_with(chosen, batches)
     calibration = [b.inputs for b in project.batches("train", most=CALIBRATION_PICTURES)]
 
     def score(net: nn.Module) -> float:
         calibrate_batch_norm(net, calibration)
+        return measure(net)
+
+    return score
+
+
+def _frechet(project: Project, batches: list[Batch]) -> Callable[[nn.Module], float]:
+    """Return the Fréchet distance to targets whose features are taken once."""
+    features = Lite0Features()
+    reference = ReferenceStatistics.gather(
+        batches, teacher=None, features=features, baseline=project.baseline
+    )
+
+    def measure(net: nn.Module) -> float:
         return evaluate(
             net,
             batches,
@@ -217,7 +235,7 @@ def _score(project: Project) -> Callable[[nn.Module], float]:
             reference=reference,
         ).frechet
 
-    return score
+    return measure
 
 
 def _load(run: RunDirectory, project: Project) -> None:

@@ -7,7 +7,7 @@ from gancompress.metrics.kid import kernel_distance
 from gancompress.metrics.lite0 import Lite0Features
 from gancompress.metrics.metric import Metric
 from gancompress.metrics.pixel import l1, psnr
-from gancompress.metrics.reference import ReferenceStatistics, Scores
+from gancompress.metrics.reference import ReferenceStatistics, Scores, pictures_of
 
 __all__ = [
     "Evaluation",
@@ -25,6 +25,7 @@ __all__ = [
     "frechet_distance",
     "kernel_distance",
     "l1",
+    "pictures_of",
     "psnr",
     "recovery",
 ]

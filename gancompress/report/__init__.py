@@ -4,7 +4,7 @@ from gancompress.report.advice import advice
 from gancompress.report.grid import picture_grid, save_grid
 from gancompress.report.inspect import GraphView, frozen_reasons, inspection
 from gancompress.report.progress import ProgressObserver
-from gancompress.report.table import ModelFigures, plain_text, summary_table
+from gancompress.report.table import ModelFigures, metric_lines, plain_text, summary_table
 
 __all__ = [
     "GraphView",
@@ -13,6 +13,7 @@ __all__ = [
     "advice",
     "frozen_reasons",
     "inspection",
+    "metric_lines",
     "picture_grid",
     "plain_text",
     "save_grid",

@@ -1,9 +1,9 @@
 """The summary that a compression ends with: teacher beside compressed, line by line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import StringIO
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -107,6 +107,24 @@ def summary_table(
             cells.append(row.render(row.value(baseline)))
         table.add_row(row.label, *cells)
     return table
+
+
+def metric_lines(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Show the figures of further metrics, a line each.
+
+    Args:
+        metrics: By name: ``teacher``, ``compressed`` and ``baseline``, each a number or None, and
+            ``higher_is_better``.
+
+    Returns:
+        Lines of text.
+    """
+    return [
+        f"{name}: "
+        + ", ".join(f"{x} {figure(row[x], 4)}" for x in ("teacher", "compressed", "baseline"))
+        + f" ({'higher' if row['higher_is_better'] else 'lower'} is better)"
+        for name, row in metrics.items()
+    ]
 
 
 def plain_text(renderable: RenderableType, *, width: int = 80) -> str:

@@ -90,6 +90,13 @@ def test_a_missing_extra_is_named_before_the_training(
     assert f"'{modules[0]}' is not installed" in cli.progress
 
 
+def test_a_demo_without_its_libraries_renders_nothing(cli, tmp_path: Path, monkeypatch) -> None:
+    without(monkeypatch, *ONNX)
+    sentence, _ = cli.refused("demo", "--out", tmp_path / "run")
+    assert sentence == "'onnx' is not installed"
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("verb", ["distill", "compress"])
 def test_an_export_target_that_nobody_offers(
     cli, toml: Path, teacher: Path, tmp_path: Path, verb: str

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from gancompress.report import ModelFigures, plain_text, summary_table
+from gancompress.report import ModelFigures, metric_lines, plain_text, summary_table
 
 TEACHER = ModelFigures(
     params=11_378_179,
@@ -93,3 +93,15 @@ def test_the_baseline_is_a_column_with_a_caption() -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text
     assert "baseline" not in plain_text(summary_table(TEACHER, COMPRESSED))
+
+
+def test_further_metrics_are_a_line_each() -> None:
+    row = {"teacher": 0.25, "compressed": 1234.5, "baseline": None}
+    lines = metric_lines(
+        {"a": {**row, "higher_is_better": True}, "b": {**row, "higher_is_better": False}}
+    )
+    assert lines == [
+        "a: teacher 0.2500, compressed 1,234.5000, baseline – (higher is better)",
+        "b: teacher 0.2500, compressed 1,234.5000, baseline – (lower is better)",
+    ]
+    assert metric_lines({}) == []

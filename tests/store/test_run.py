@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -190,6 +191,27 @@ def test_a_line_that_a_crash_cut_short_costs_only_itself(tmp_path: Path) -> None
         run.log({"step": 3})
 
     assert [event["step"] for event in run.events()] == [1, 3]
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null", "[" * 100_000])
+def test_a_summary_that_is_no_object_is_named(tmp_path: Path, content: str) -> None:
+    run = RunDirectory(tmp_path)
+    with run.open(CONFIG):
+        run.finish_stage("train", {})
+    (tmp_path / "stages" / "train.json").write_text(content)
+    with pytest.raises(RunError, match=r"train\.json' is damaged") as caught:
+        run.summary("train")
+    assert caught.value.hint == "remove it, and the stage is done again"
+
+
+def test_a_folder_that_was_removed_is_not_made_again(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    with run.open(CONFIG):
+        shutil.rmtree(run.root)
+        for write in (lambda: run.log({"step": 1}), lambda: run.finish_stage("train", {})):
+            with pytest.raises(RunError, match="was removed while it was in use"):
+                write()
+    assert not run.root.exists()
 
 
 def test_what_a_check_raises_leaves_no_trace(tmp_path: Path) -> None:

@@ -1,0 +1,139 @@
+"""Metrics by their name: those that a search scores with, and those that an evaluation adds."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from gancompress.errors import ConfigError, GancompressError, PluginError
+from gancompress.gan import Batch
+from gancompress.metrics import (
+    FrechetLite0,
+    KernelLite0,
+    MeanAbsoluteError,
+    Metric,
+    PeakSignal,
+    pictures_of,
+)
+
+T = TypeVar("T")
+
+
+def find_metrics(names: Iterable[str], offered: Mapping[str, Metric]) -> dict[str, Metric]:
+    """Look metrics up.
+
+    Args:
+        names: Names of metrics.
+        offered: What plugins and the core offer, by name; empty for the core's own.
+
+    Returns:
+        The metrics by name, in the order of the names.
+
+    Raises:
+        ConfigError: If there is none of a name.
+    """
+    own: tuple[Metric, ...] = (FrechetLite0(), KernelLite0(), MeanAbsoluteError(), PeakSignal())
+    known = dict(offered) or {metric.name: metric for metric in own}
+    return {name: _find(name, known) for name in names}
+
+
+def make_ready(metrics: Iterable[Metric]) -> None:
+    """Let metrics load what they need, before hours of work that end with them.
+
+    Args:
+        metrics: The metrics.
+
+    Raises:
+        MissingExtraError: If a library of one is not installed.
+        PluginError: If one fails.
+    """
+    for metric in metrics:
+        _ask(metric, metric.protocol)
+
+
+def score_with(metric: Metric, batches: Sequence[Batch]) -> Callable[[nn.Module], float]:
+    """Return what scores a generator by a metric, lower being better.
+
+    Args:
+        metric: The metric.
+        batches: Paired pictures.
+
+    Returns:
+        A function from a generator to its score against the targets.
+    """
+    sign = -1.0 if metric.higher_is_better else 1.0
+    targets = _targets(batches)
+
+    def score(net: nn.Module) -> float:
+        return sign * _figure(metric, torch.cat(list(pictures_of(net, batches, "net"))), targets)
+
+    return score
+
+
+def compare(
+    metrics: Mapping[str, Metric], pictures: Mapping[str, Iterable[Tensor]], data: Sequence[Batch]
+) -> dict[str, dict[str, Any]]:
+    """Measure several sources of pictures by several metrics.
+
+    Args:
+        metrics: Metrics by name.
+        pictures: Pictures batch by batch, ``(N, C, H, W)`` in [-1, 1], by their source.
+        data: The paired pictures that they were drawn for.
+
+    Returns:
+        By metric: the figure of each source against the targets (None where it is not finite),
+        whether higher ones are better, and the protocol.
+
+    Raises:
+        PluginError: If a metric fails.
+    """
+    if not metrics:
+        return {}
+    sources = {source: torch.cat(list(drawn)) for source, drawn in pictures.items()}
+    targets = _targets(data)
+    return {
+        name: {
+            **{source: _finite(_figure(metric, x, targets)) for source, x in sources.items()},
+            "higher_is_better": bool(metric.higher_is_better),
+            "protocol": _ask(metric, metric.protocol),
+        }
+        for name, metric in metrics.items()
+    }
+
+
+def _find(name: str, known: Mapping[str, Metric]) -> Metric:
+    if name in known:
+        return known[name]
+    close = get_close_matches(name, known, n=1)
+    guess = f"did you mean '{close[0]}'? " if close else ""
+    raise ConfigError(
+        f"there is no metric '{name}'", hint=f"{guess}known metrics: {', '.join(known)}"
+    )
+
+
+def _targets(batches: Sequence[Batch]) -> Tensor:
+    return torch.cat([batch.target for batch in batches if batch.target is not None])
+
+
+def _figure(metric: Metric, pictures: Tensor, targets: Tensor) -> float:
+    return _ask(metric, lambda: float(metric.compute(pictures, targets)))
+
+
+def _ask(metric: Metric, question: Callable[[], T]) -> T:
+    try:
+        return question()
+    except GancompressError:
+        raise
+    except Exception as error:
+        first = (str(error).strip().splitlines() or [""])[0]
+        raise PluginError(
+            f"metric '{metric.name}' failed: {type(error).__name__}: {first}",
+            hint="leave it out, or see the whole story with --traceback",
+        ) from error
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
