@@ -42,6 +42,7 @@ _HOMES = {
     "GancompressError": "errors",
     "MissingExtraError": "errors",
     "DataError": "errors",
+    "SubnetError": "errors",
 }
 
 if TYPE_CHECKING:
@@ -49,7 +50,12 @@ if TYPE_CHECKING:
     from gancompress.cost import Budget, Cost, measure_cost
     from gancompress.distill import distill
     from gancompress.elastic import SearchSpace, SubnetConfig, Supernet
-    from gancompress.errors import DataError, GancompressError, MissingExtraError
+    from gancompress.errors import (
+        DataError,
+        GancompressError,
+        MissingExtraError,
+        SubnetError,
+    )
     from gancompress.export import CompressedModel, ExportTarget, export
     from gancompress.graph import (
         ChannelGraph,
@@ -91,6 +97,7 @@ __all__ = [
     "SearchSpace",
     "SortChannels",
     "SubnetConfig",
+    "SubnetError",
     "Supernet",
     "TracedGenerator",
     "Trial",

@@ -5,6 +5,7 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Literal, TypeAlias
 
+import torch
 from torch import Tensor, fx, nn
 
 from gancompress.errors import AnalysisError
@@ -53,6 +54,9 @@ class Decompose(GraphPass):
         norm_between: Put a non-affine instance norm between both halves, as the published
             mobile generators have it. It undoes the scale that the approximation relies on, so
             the output no longer starts near the original's.
+        depthwise_bias: Give the depthwise half a bias too, of zeros at first, where the
+            convolution has one, as the published mobile generators have it. A transposed
+            convolution's has it anyway.
         ignored: Layers that are left alone: ``resblocks`` passes over them, and to name one is an
             error.
     """
@@ -64,10 +68,12 @@ class Decompose(GraphPass):
         layers: Sequence[str] | Literal["resblocks", "none"],
         *,
         norm_between: bool = False,
+        depthwise_bias: bool = False,
         ignored: IgnoredScope | None = None,
     ) -> None:
         self.layers: tuple[str, ...] | str = layers if isinstance(layers, str) else tuple(layers)
         self.norm_between = norm_between
+        self.depthwise_bias = depthwise_bias
         self.ignored = ignored
 
     def apply(self, traced: TracedGenerator) -> TracedGenerator:
@@ -84,7 +90,10 @@ class Decompose(GraphPass):
         module = copy.deepcopy(traced.module)
         for path in paths:
             layer = checked_convolution(module, path)
-            _replace(module, path, decomposed(layer, norm_between=self.norm_between))
+            halves = decomposed(
+                layer, norm_between=self.norm_between, depthwise_bias=self.depthwise_bias
+            )
+            _replace(module, path, halves)
         module.recompile()
         return traced.with_module(module) if paths else traced
 
@@ -154,12 +163,15 @@ def _obstacle(layer: nn.Module) -> tuple[str, str]:
     return "", ""
 
 
-def decomposed(layer: Convolution, *, norm_between: bool = False) -> nn.Sequential:
+def decomposed(
+    layer: Convolution, *, norm_between: bool = False, depthwise_bias: bool = False
+) -> nn.Sequential:
     """Return the separable counterpart of one convolution.
 
     Args:
         layer: An ungrouped convolution or transposed convolution, of any number of dimensions.
         norm_between: Put a non-affine instance norm between both halves.
+        depthwise_bias: Give the depthwise half a bias too where the layer has one.
 
     Returns:
         A sequence of ``depthwise``, ``norm`` (where asked for) and ``pointwise``; for a
@@ -180,9 +192,8 @@ def decomposed(layer: Convolution, *, norm_between: bool = False) -> nn.Sequenti
     if transposed:
         spatial["output_padding"] = layer.output_padding
     # The bias has to come last: a border of zeros between the halves would not see it.
-    depthwise = kind(
-        middle, middle, groups=middle, bias=has_bias and transposed, **spatial, **options
-    )
+    bias_in_depthwise = has_bias and (transposed or depthwise_bias)
+    depthwise = kind(middle, middle, groups=middle, bias=bias_in_depthwise, **spatial, **options)
     pointwise = _POINTWISE[kind](
         layer.in_channels, layer.out_channels, 1, bias=has_bias and not transposed, **options
     )
@@ -203,8 +214,8 @@ def decomposed(layer: Convolution, *, norm_between: bool = False) -> nn.Sequenti
 
 def _fill(layer: Convolution, weight: Tensor, bias: Tensor | None) -> None:
     layer.weight.data.copy_(weight)
-    if layer.bias is not None and bias is not None:
-        layer.bias.data.copy_(bias)
+    if layer.bias is not None:
+        layer.bias.data.copy_(torch.zeros_like(layer.bias) if bias is None else bias)
 
 
 def _replace(module: fx.GraphModule, path: str, sequence: nn.Sequential) -> None:
