@@ -32,6 +32,8 @@ _HOMES = {
     "distill": "distill",
     "search": "search",
     "SearchResult": "search",
+    "sensitivity": "sensitivity",
+    "SensitivityReport": "sensitivity",
     "Trial": "search",
     "CompressedModel": "export",
     "ExportTarget": "export",
@@ -70,6 +72,7 @@ if TYPE_CHECKING:
         run_passes,
     )
     from gancompress.search import SearchResult, Trial, search
+    from gancompress.sensitivity import SensitivityReport, sensitivity
 
 __all__ = [
     "Budget",
@@ -89,6 +92,7 @@ __all__ = [
     "OpRule",
     "SearchResult",
     "SearchSpace",
+    "SensitivityReport",
     "SortChannels",
     "SubnetConfig",
     "Supernet",
@@ -102,6 +106,7 @@ __all__ = [
     "measure_cost",
     "run_passes",
     "search",
+    "sensitivity",
     "trace",
 ]
 
@@ -114,7 +119,7 @@ def __getattr__(name: str) -> Any:
 
 
 class _Package(ModuleType):
-    """The package, in which `search`, `distill`, `export` and `compress` are functions.
+    """The package, in which `search`, `distill`, `sensitivity` and others are functions.
 
     Importing the sub-package of the same name would otherwise put a module in their place.
     """

@@ -16,6 +16,7 @@ from gancompress.metrics import (
     MeanAbsoluteError,
     Metric,
     PeakSignal,
+    PerceptualLite0,
     pictures_of,
 )
 
@@ -35,7 +36,13 @@ def find_metrics(names: Iterable[str], offered: Mapping[str, Metric]) -> dict[st
     Raises:
         ConfigError: If there is none of a name.
     """
-    own: tuple[Metric, ...] = (FrechetLite0(), KernelLite0(), MeanAbsoluteError(), PeakSignal())
+    own: tuple[Metric, ...] = (
+        FrechetLite0(),
+        KernelLite0(),
+        PerceptualLite0(),
+        MeanAbsoluteError(),
+        PeakSignal(),
+    )
     known = dict(offered) or {metric.name: metric for metric in own}
     return {name: _find(name, known) for name in names}
 
