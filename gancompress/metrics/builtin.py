@@ -24,6 +24,7 @@ class _OnLite0(Metric):
 
     @cached_property
     def features(self) -> Lite0Features:
+        """The extractor."""
         return self._load()
 
 
