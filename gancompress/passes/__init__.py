@@ -1,6 +1,8 @@
 """Rewrites of a traced generator: fold, decompose, sort."""
 
+from gancompress.passes.activations import Patches, collect_activations
 from gancompress.passes.base import GraphPass, run_passes
+from gancompress.passes.convolutions import decomposable
 from gancompress.passes.decompose import Decompose
 from gancompress.passes.fold import FoldReparametrisation
 from gancompress.passes.residual import residual_convolutions
@@ -11,8 +13,11 @@ __all__ = [
     "Decompose",
     "FoldReparametrisation",
     "GraphPass",
+    "Patches",
     "Separated",
     "SortChannels",
+    "collect_activations",
+    "decomposable",
     "residual_convolutions",
     "run_passes",
     "separate",

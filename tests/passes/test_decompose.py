@@ -65,6 +65,24 @@ def test_a_norm_between_is_non_affine_and_in_the_middle() -> None:
     assert result.module(traced.example_inputs[0]).shape == (2, 3, 8, 8)
 
 
+@pytest.mark.parametrize("name", ["plain", "without bias", "transposed"])
+def test_a_depthwise_bias_starts_at_zero_and_only_where_there_was_a_bias(name: str) -> None:
+    torch.manual_seed(0)
+    kind, options = CONVOLUTIONS[name]
+    layer: Any = kind(3, 5, 3, **options).double()
+    make_rank_one(layer)
+    traced = traced_net(layer)
+    result = Decompose(["0"], depthwise_bias=True).apply(traced).module
+    x = traced.example_inputs[0]
+    torch.testing.assert_close(result(x), traced.module(x), atol=1e-10, rtol=1e-10)
+    biases = {name: len(p) for name, p in result.named_parameters() if name.endswith("bias")}
+    assert biases == {
+        "plain": {"0.depthwise.bias": 3, "0.pointwise.bias": 5},
+        "without bias": {},
+        "transposed": {"0.depthwise.bias": 5},
+    }[name]
+
+
 def test_residual_blocks_of_a_generator() -> None:
     traced = trace(ResNetGenerator(width=4, blocks=2).eval(), (torch.zeros(1, 3, 16, 16),))
     before = sum(p.numel() for p in traced.module.parameters())
@@ -108,7 +126,7 @@ class OwnConvolution(nn.Conv2d):
 
 
 OBSTACLES: dict[str, tuple[nn.Module, str]] = {
-    "groups": (nn.Conv2d(3, 6, 3, groups=3), "3 groups"),
+    "depthwise": (nn.Conv2d(3, 3, 3, groups=3), "depthwise already"),
     "pointwise": (nn.Conv2d(3, 6, 1), "1×1"),
     "norm": (nn.InstanceNorm2d(3), "no convolution"),
     "computed": (nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 6, 3)), "computed"),
