@@ -8,7 +8,7 @@ from typing import Literal
 from gancompress.elastic import SearchSpace
 from gancompress.errors import AnalysisError, ConfigError
 from gancompress.graph import ChannelGraph, IgnoredScope, TracedGenerator
-from gancompress.passes.decompose import checked_convolution
+from gancompress.passes import decomposable
 
 
 @dataclass(frozen=True)
@@ -149,22 +149,3 @@ def _is_named(paths: Iterable[str], names: Sequence[str]) -> bool:
         for path in paths
         for name in names
     )
-
-
-def decomposable(traced: TracedGenerator, ignored: IgnoredScope | None = None) -> tuple[str, ...]:
-    """List the layers that `Decompose` takes.
-
-    Args:
-        traced: The generator.
-        ignored: Layers that are left alone.
-    """
-    alone = ignored.layers(traced) if ignored is not None else frozenset()
-    found = []
-    for node in traced.module.graph.find_nodes(op="call_module"):
-        try:
-            checked_convolution(traced.module, str(node.target))
-        except AnalysisError:
-            continue
-        if node.target not in alone:
-            found.append(str(node.target))
-    return tuple(dict.fromkeys(found))

@@ -20,7 +20,7 @@ from gancompress.elastic import (
     Supernet,
     calibrate_batch_norm,
 )
-from gancompress.errors import ConfigError, DataError
+from gancompress.errors import DataError
 from gancompress.events import Emit, Notice, StageFinished, StageProgress, StageStarted, discard
 from gancompress.graph import IgnoredScope, OpRule, TracedGenerator
 from gancompress.passes import Decompose, FoldReparametrisation, SortChannels, run_passes
@@ -134,29 +134,13 @@ class _Bench:
     def build(self, change: Change) -> nn.Module:
         """Return the generator with one change."""
         if change.kind == "decompose":
-            net = run_passes(self.teacher, [Decompose([change.target])]).module
+            net = decomposed(self.teacher, [change.target], self.calibration)
         else:
             net = self.supernet.materialise(SubnetConfig({change.target: change.width}))
         return calibrate_batch_norm(net.eval(), self.calibration)
 
     def cost(self, net: nn.Module) -> Cost:
         return measure_cost(net, self.teacher.example_inputs, self.teacher.example_kwargs)
-
-    def pictures(self, net: nn.Module) -> Tensor:
-        """Return what a net draws of all inputs, on the CPU."""
-        device = next((p.device for p in net.parameters()), torch.device("cpu"))
-        drawn = []
-        with torch.no_grad():
-            for batch in self.inputs:
-                output: Any = net(*(x.to(device) for x in batch))
-                if not isinstance(output, Tensor):
-                    raise DataError(
-                        f"the generator returns '{type(output).__name__}', not a tensor of "
-                        "pictures",
-                        hint="wrap it so that it returns the picture alone",
-                    )
-                drawn.append(output.detach().cpu())
-        return torch.cat(drawn)
 
     def report(self, plan: Plan, effects: Sequence[tuple[Change, Entry]]) -> SensitivityReport:
         names = (*self.metrics, *([] if ERROR in self.metrics else [ERROR]))
@@ -214,7 +198,7 @@ def _measured(
         if entry is None:
             if teacher is None or cost is None:
                 teacher, cost = (
-                    bench.pictures(bench.teacher.module),
+                    pictures_of(bench.teacher.module, bench.inputs),
                     bench.cost(bench.teacher.module),
                 )
             entry = _measure(change, bench, (teacher, cost), metrics, journal)
@@ -234,7 +218,7 @@ def _measure(
 ) -> Entry:
     before = journal.get(change.key)
     net = bench.build(change)
-    drawn = bench.pictures(net)
+    drawn = pictures_of(net, bench.inputs)
     losses = dict(before.losses) if before is not None else {}
     for name in metrics.keys() - losses.keys():
         losses[name] = _finite(metrics[name], drawn, teacher[0])
@@ -254,6 +238,65 @@ def _finite(measure: Measure, drawn: Tensor, teacher: Tensor) -> float | None:
 def _progress(done: int, entry: Entry, metrics: Mapping[str, Measure]) -> StageProgress:
     losses = {n: v for n in metrics if (v := entry.losses[n]) is not None}
     return StageProgress(STAGE, done, losses)
+
+
+def decomposed(traced: TracedGenerator, layers: Sequence[str], calibration: Inputs) -> nn.Module:
+    """Return a generator with some layers decomposed, and nothing trained.
+
+    Args:
+        traced: The generator, weights folded.
+        layers: Paths of layers.
+        calibration: Inputs that the decomposition is fitted on; none fits the weights alone.
+    """
+    return run_passes(traced, [Decompose(layers, calibration=calibration)]).module
+
+
+def joint_loss(
+    traced: TracedGenerator,
+    inputs: Inputs,
+    layers: Sequence[str],
+    measure: Measure,
+    *,
+    calibration: Inputs = (),
+) -> float | None:
+    """Measure what decomposing several layers at once does to the pictures.
+
+    Args:
+        traced: The teacher, weights folded.
+        inputs: Held-out inputs, as `sensitivity` takes them.
+        layers: Paths of layers.
+        measure: The distance to the teacher's pictures.
+        calibration: See `sensitivity`.
+
+    Returns:
+        The loss; None where it is not finite.
+    """
+    net = calibrate_batch_norm(decomposed(traced, layers, calibration).eval(), calibration)
+    return _finite(measure, pictures_of(net, inputs), pictures_of(traced.module, inputs))
+
+
+def pictures_of(net: nn.Module, inputs: Inputs) -> Tensor:
+    """Return what a net draws of all inputs, on the CPU.
+
+    Args:
+        net: In eval mode.
+        inputs: Batches of positional inputs.
+
+    Raises:
+        DataError: If it returns no single tensor.
+    """
+    device = next((p.device for p in net.parameters()), torch.device("cpu"))
+    drawn = []
+    with torch.no_grad():
+        for batch in inputs:
+            output: Any = net(*(x.to(device) for x in batch))
+            if not isinstance(output, Tensor):
+                raise DataError(
+                    f"the generator returns '{type(output).__name__}', not a tensor of pictures",
+                    hint="wrap it so that it returns the picture alone",
+                )
+            drawn.append(output.detach().cpu())
+    return torch.cat(drawn)
 
 
 def normalised_error(drawn: Tensor, teacher: Tensor) -> float:
@@ -300,16 +343,3 @@ def layer_macs(traced: TracedGenerator, layers: Sequence[str]) -> dict[str, int]
         example = example.to(next(layer.parameters()).device)
         calls[node.target] += measure_cost(layer, (example, *node.args[1:]), {}).macs
     return calls
-
-
-def check_samples(samples: int) -> None:
-    """Make sure that there is something to compare on.
-
-    Args:
-        samples: Number of pictures.
-
-    Raises:
-        ConfigError: If there are none.
-    """
-    if samples < 1:
-        raise ConfigError(f"'{samples}' samples are nothing to compare", hint="give at least 1")
