@@ -60,14 +60,7 @@ Decompose: TypeAlias = Annotated[
     ),
 ]
 Steps: TypeAlias = Annotated[int | None, typer.Option(help="Optimiser steps.")]
-ScaledDecompose: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        metavar="auto|resblocks|none|LIST",
-        help="Layers to make separable: auto measures which, or names with commas between.",
-    ),
-]
-Steps: TypeAlias = Annotated[
+ScaledSteps: TypeAlias = Annotated[
     int | None,
     typer.Option("--steps", help="Steps of distillation; those of fine-tuning follow."),
 ]

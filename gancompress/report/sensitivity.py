@@ -31,10 +31,6 @@ class LayerView(Protocol):
         """How many of them are saved."""
 
     @property
-    def params_saved(self) -> int:
-        """Parameters that are saved."""
-
-    @property
     def losses(self) -> Mapping[str, float | None]:
         """Loss by metric."""
 
@@ -59,10 +55,6 @@ class GroupView(Protocol):
         """Multiply-accumulates that are saved."""
 
     @property
-    def params_saved(self) -> int:
-        """Parameters that are saved."""
-
-    @property
     def losses(self) -> Mapping[str, float | None]:
         """Loss by metric."""
 
@@ -81,10 +73,6 @@ class ReportView(Protocol):
     @property
     def macs(self) -> int:
         """Multiply-accumulates of the teacher."""
-
-    @property
-    def params(self) -> int:
-        """Parameters of the teacher."""
 
     @property
     def samples(self) -> int:
@@ -130,6 +118,9 @@ def sensitivity_table(report: ReportView) -> Group:
         Text(
             f"every change alone, nothing trained; losses are distances to the teacher's pictures, "
             f"on {report.samples} held-out ones"
+        ),
+        Text(
+            f"saved: share of the teacher's MACs; per 1 % of MACs: {report.metric} by what is saved"
         ),
         Text(),
         _layers(report),
@@ -184,18 +175,15 @@ def _table(title: str, first: str) -> Table:
 
 
 def _figures(table: Table, report: ReportView, third: str) -> None:
-    for name in (third, "saved", "params"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for name in report.metrics:
-        table.add_column(name, justify="right", min_width=7)
-    table.add_column(f"{report.metric} per 1 % of MACs", justify="right", min_width=7)
+    for name in (third, "saved", *report.metrics):
+        table.add_column(name.replace("-", "-\n"), justify="right", no_wrap=True)
+    table.add_column("per 1 %\nof MACs", justify="right", no_wrap=True)
 
 
 def _cells(report: ReportView, effect: LayerView | GroupView) -> list[str]:
     rate = loss_rate(effect.losses[report.metric], effect.macs_saved, report.macs)
     return [
         percent(effect.macs_saved / report.macs if report.macs else None),
-        percent(effect.params_saved / report.params if report.params else None),
         *(_short(effect.losses[name], "∞") for name in report.metrics),
         _short(rate),
     ]

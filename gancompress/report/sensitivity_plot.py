@@ -46,7 +46,7 @@ def save_sensitivity_plot(path: Path, report: ReportView) -> None:
 
     names = {effect.group for effect in report.groups}
     rows = max(len(report.layers), len(names), 8)
-    figure = Figure(figsize=(13, 2.0 + _ROW * rows), layout="constrained", dpi=_DPI)
+    figure = Figure(figsize=(14, 2.0 + _ROW * rows), layout="constrained", dpi=_DPI)
     bars, curves = figure.subplots(1, 2, width_ratios=(6, 5))
     _draw_layers(bars, report)
     _draw_groups(curves, report)
@@ -104,11 +104,22 @@ def _draw_groups(axes: Any, report: ReportView) -> None:
             label=name,
         )
     axes.set_xlabel("share of the channels that is kept", fontsize=9)
-    axes.set_ylabel(report.metric, fontsize=9)
+    axes.set_ylabel(f"{report.metric} (logarithmic, but near 0)", fontsize=9)
     _finish(axes)
+    smallest = min((x for e in report.groups if (x := e.losses[report.metric] or 0) > 0), default=0)
+    if smallest > 0:
+        # Most curves lie close together near zero, and the zero at full width has no logarithm.
+        axes.set_yscale("symlog", linthresh=smallest, linscale=0.4)
+        axes.set_ylim(bottom=0)
     if names:
-        columns = 1 + len(names) // 20
-        axes.legend(fontsize=7, ncols=columns, title="in the order of the net", title_fontsize=7)
+        axes.legend(
+            fontsize=7,
+            ncols=1 + len(names) // 24,
+            title="in the order of the net",
+            title_fontsize=7,
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1.0),
+        )
     else:
         _say(axes, "no group was narrowed")
 

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Literal
 
 from gancompress.elastic import SearchSpace
@@ -97,13 +98,16 @@ def plan_groups(
     return Plan(tuple(changes), skipped)
 
 
-def check_names(layers: Iterable[str], plan: Plan, graph: ChannelGraph) -> None:
+def check_names(
+    layers: Iterable[str], plan: Plan, graph: ChannelGraph, traced: TracedGenerator
+) -> None:
     """Make sure that every name that was given selects something.
 
     Args:
         layers: What was asked for.
         plan: What is tried.
         graph: The channel groups.
+        traced: The generator.
 
     Raises:
         AnalysisError: If a name selects nothing.
@@ -114,8 +118,7 @@ def check_names(layers: Iterable[str], plan: Plan, graph: ChannelGraph) -> None:
     for name in layers:
         if any(_is_named(names, [name]) for names in tried):
             continue
-        known = list(dict.fromkeys(path for names in tried for path in names))
-        known = known or [c for group in graph.groups for c in (group.key, *group.producers)]
+        known = dict.fromkeys([*decomposable(traced), *producers, *chain(*producers.values())])
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         raise AnalysisError(
             f"'{name}' is no layer that can be decomposed, and starts no channel group",

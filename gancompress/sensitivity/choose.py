@@ -1,4 +1,9 @@
-"""Which changes to take together: knapsacks over saving and loss, solved exactly by HiGHS."""
+"""Which changes to take together: knapsacks over saving and loss, solved exactly.
+
+Dynamic programming over the groups keeps the sums that no other sum beats in both saving and loss
+(Nemhauser and Ullmann, Management Science 15, 1969). Integer programming would do too, but its
+tolerances take a loss of 1e-8 for none.
+"""
 
 import math
 from collections.abc import Sequence
@@ -7,14 +12,10 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import Bounds, LinearConstraint, milp
 
-# HiGHS takes a sum that misses a limit by this share for one that meets it.
-_TOLERANCE: Final = 2e-6
-# It stops at an absolute gap of 1e-6, which is to be nothing beside the objective.
-_SCALE: Final = 1e4
-
-Row = NDArray[np.float64]
+# Layers of equal shape save equally, so there are few sums; beyond so many the best loss of each
+# slice of savings is kept, and a choice may save a hundred-thousandth of the MACs too little.
+_MOST_SUMS: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Option:
 
     Args:
         saving: MACs that it saves.
-        loss: What it costs; one that is not finite is never chosen.
+        loss: What it costs; one that is not finite is never chosen, one below 0 counts as 0.
     """
 
     saving: int
@@ -37,6 +38,7 @@ class Option:
 
 NOTHING: Final = Option(0, 0.0)
 Options = Sequence[Sequence[Option]]
+Indices = NDArray[np.int64]
 
 
 def most_saving(groups: Options, max_loss: float) -> tuple[int, ...]:
@@ -49,12 +51,8 @@ def most_saving(groups: Options, max_loss: float) -> tuple[int, ...]:
     Returns:
         The index of the option in each group.
     """
-    savings, losses = _rows(groups)
-    for limit in (max_loss, max_loss * (1 - _TOLERANCE)):
-        chosen = _solve(groups, -savings, losses, -np.inf, limit)
-        if chosen is not None and total(groups, chosen).loss <= max_loss:
-            return chosen
-    return (0,) * len(groups)
+    front = _Front.of(groups)
+    return front.choice(int(np.argmax(front.losses <= max_loss)))
 
 
 def least_loss(groups: Options, need: int) -> tuple[int, ...]:
@@ -67,69 +65,63 @@ def least_loss(groups: Options, need: int) -> tuple[int, ...]:
     Returns:
         The index of the option in each group.
     """
-    savings, losses = _rows(groups)
-    for least in (need, need * (1 + _TOLERANCE)):
-        chosen = _solve(groups, losses, savings, least, np.inf)
-        if chosen is not None and total(groups, chosen).saving >= need:
-            return chosen
-    return widest_saving(groups)
+    front = _Front.of(groups)
+    return front.choice(int(np.count_nonzero(front.savings >= need)) - 1)
 
 
-def widest_saving(groups: Options) -> tuple[int, ...]:
-    """Choose of each group the option that saves most.
+def most(groups: Options) -> int:
+    """Return the MACs that are saved where every group saves most.
 
     Args:
         groups: Options by group, the first of each being `NOTHING`.
-
-    Returns:
-        The index of the option in each group.
     """
-    return tuple(
-        max((k for k, o in enumerate(group) if o.allowed), key=lambda k: group[k].saving)
-        for group in groups
-    )
+    return sum(max(o.saving for o in group if o.allowed) for group in groups)
 
 
-def total(groups: Options, chosen: Sequence[int]) -> Option:
-    """Add up what is saved and lost.
+@dataclass(frozen=True, eq=False)
+class _Front:
+    """The sums that no other beats, savings descending and losses too.
 
     Args:
-        groups: Options by group.
-        chosen: The index of the option in each.
+        savings: Summed savings, int64.
+        losses: Summed losses, float64.
+        trail: For each group the sum before it that each sum goes on from, and the option taken.
     """
-    taken = [group[index] for group, index in zip(groups, chosen, strict=True)]
-    return Option(sum(o.saving for o in taken), math.fsum(o.loss for o in taken))
+
+    savings: Indices
+    losses: NDArray[np.float64]
+    trail: tuple[tuple[Indices, Indices], ...]
+
+    @classmethod
+    def of(cls, groups: Options) -> "_Front":
+        savings, losses = np.zeros(1, np.int64), np.zeros(1)
+        trail: list[tuple[Indices, Indices]] = []
+        for group in groups:
+            usable = np.array([k for k, option in enumerate(group) if option.allowed])
+            saved = np.array([group[k].saving for k in usable], np.int64)
+            lost = np.array([max(group[k].loss, 0.0) for k in usable])
+            every = (savings[:, None] + saved).ravel()
+            costs = (losses[:, None] + lost).ravel()
+            kept = _unbeaten(every, costs)
+            trail.append((kept // len(usable), usable[kept % len(usable)]))
+            savings, losses = every[kept], costs[kept]
+        return cls(savings, losses, tuple(trail))
+
+    def choice(self, index: int) -> tuple[int, ...]:
+        """Return the options that a sum is made of."""
+        chosen: list[int] = []
+        for before, option in reversed(self.trail):
+            chosen.append(int(option[index]))
+            index = int(before[index])
+        return tuple(reversed(chosen))
 
 
-def _rows(groups: Options) -> tuple[Row, Row]:
-    """Return savings and losses of all options in a row; a loss below 0 counts as 0."""
-    every = [option for group in groups for option in group]
-    losses = [max(o.loss, 0.0) if o.allowed else 0.0 for o in every]
-    return np.array([float(o.saving) for o in every]), np.array(losses)
-
-
-def _solve(
-    groups: Options, objective: Row, row: Row, lowest: float, highest: float
-) -> tuple[int, ...] | None:
-    """Minimise the objective over one option a group; None where nothing meets the limits."""
-    if not groups:
-        return ()
-    allowed = np.array([option.allowed for group in groups for option in group], dtype=float)
-    starts = np.cumsum([0, *(len(group) for group in groups)])
-    one_each = np.zeros((len(groups), len(allowed)))
-    for index in range(len(groups)):
-        one_each[index, starts[index] : starts[index + 1]] = 1
-    size = np.abs(row).max() or 1.0
-    found = milp(
-        objective * (_SCALE / (np.abs(objective).max() or 1.0)),
-        constraints=[
-            LinearConstraint(one_each, 1, 1),
-            LinearConstraint(row[None] / size, lowest / size, highest / size),
-        ],
-        bounds=Bounds(0, allowed),
-        integrality=np.ones(len(allowed), dtype=np.int64),
-        options={"mip_rel_gap": 0.0},
-    )
-    if found.x is None:
-        return None
-    return tuple(int(found.x[starts[k] : starts[k + 1]].argmax()) for k in range(len(groups)))
+def _unbeaten(savings: Indices, losses: NDArray[np.float64]) -> Indices:
+    """Return the indices of the sums that no other beats, by saving descending."""
+    order = np.lexsort((losses, -savings))
+    lowest = np.minimum.accumulate(losses[order])
+    order = order[np.r_[True, losses[order][1:] < lowest[:-1]]]
+    if len(order) <= _MOST_SUMS:
+        return order
+    slices = savings[order] * _MOST_SUMS // savings[order[0]]
+    return order[np.r_[slices[1:] != slices[:-1], True]]  # the last of a slice loses least

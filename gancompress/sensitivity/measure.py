@@ -103,7 +103,7 @@ def sensitivity(
     plan = plan_layers(folded, layers, ignored)
     if ratios:
         plan += plan_groups(supernet.graph, supernet.space, ratios, layers)
-    check_names(layers, plan, supernet.graph)
+    check_names(layers, plan, supernet.graph, folded)
     bench = _Bench(folded, supernet, inputs, calibration, metrics)
     journal = Journal(storage, bench.digest(ignored))
     effects = list(_measured(plan, bench, journal, emit))
@@ -318,7 +318,8 @@ def normalised_error(drawn: Tensor, teacher: Tensor) -> float:
             f"{tuple(teacher.shape)}",
             hint="leave the layer alone, with `ignored`",
         )
-    error, spread = (drawn - teacher).double(), teacher.double() - teacher.double().mean()
+    drawn, teacher = drawn.detach().double(), teacher.detach().double()
+    error, spread = drawn - teacher, teacher - teacher.mean()
     variance = float(spread.square().mean())
     return float(error.square().mean()) / max(variance, torch.finfo(torch.float32).tiny)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from gancompress.cost import Budget, Cost
 from gancompress.elastic import SearchSpace, SubnetConfig
-from gancompress.sensitivity.choose import NOTHING, Option, least_loss, total, widest_saving
+from gancompress.sensitivity.choose import NOTHING, Option, least_loss, most
 from gancompress.sensitivity.report import GroupEffect, SensitivityReport
 
 _HALF = re.compile(r"\.(pointwise|depthwise)(?=\[|$)")
@@ -98,10 +98,10 @@ def seeds(
         config = SubnetConfig(widths)
         if not budget.admits(price(config)):
             return False
-        found[config] = total(options, chosen).loss
+        found[config] = sum(o[i].loss for o, i in zip(options, chosen, strict=True))
         return True
 
-    low, high = 0, total(options, widest_saving(options)).saving
+    low, high = 0, most(options)
     if not fits(low) and fits(high):
         for _ in range(_STEPS):
             middle = (low + high) // 2

@@ -10,14 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gancompress.cost import Budget, Cost
 from gancompress.errors import BudgetError, ConfigError, RunError
-from gancompress.sensitivity.choose import (
-    NOTHING,
-    Option,
-    least_loss,
-    most_saving,
-    total,
-    widest_saving,
-)
+from gancompress.sensitivity.choose import NOTHING, Option, least_loss, most, most_saving
 
 Losses = Mapping[str, float | None]
 
@@ -164,11 +157,11 @@ class SensitivityReport:
         limit = Budget(macs=macs).resolve(teacher).macs
         need = self.macs - int(limit or 0)
         options = self._options()
-        most = total(options, widest_saving(options)).saving
-        if need > most:
+        possible = most(options)
+        if need > possible:
             raise BudgetError(
                 f"no choice of layers meets the budget '{macs}': with all of them decomposed the "
-                f"generator takes {self.macs - most:,} MACs",
+                f"generator takes {self.macs - possible:,} MACs",
                 hint="raise the budget; narrowing the channels saves more, later",
             )
         return self._paths(least_loss(options, need))
