@@ -3,7 +3,7 @@
 from gancompress.passes.activations import Patches, collect_activations
 from gancompress.passes.base import GraphPass, run_passes
 from gancompress.passes.convolutions import decomposable
-from gancompress.passes.decompose import Decompose
+from gancompress.passes.decompose import Decompose, Replacement
 from gancompress.passes.fold import FoldReparametrisation
 from gancompress.passes.residual import residual_convolutions
 from gancompress.passes.separable import Separated, separate, separate_transposed
@@ -14,6 +14,7 @@ __all__ = [
     "FoldReparametrisation",
     "GraphPass",
     "Patches",
+    "Replacement",
     "Separated",
     "SortChannels",
     "collect_activations",

@@ -219,8 +219,8 @@ def take_patches(
         index = (index * source.shape[2 + axis])[:, :, None] + place[:, None]
         inside = inside[:, :, None] & valid[:, None]
         index, inside = index.flatten(1), inside.flatten(1)
-    patches = source.flatten(2)[pictures[:, None], :, index.clamp(min=0)]
-    return (patches * inside[..., None]).transpose(1, 2).contiguous()
+    patches = source.flatten(2)[pictures[:, None], :, index]
+    return (patches * inside[..., None].to(x.device)).transpose(1, 2).contiguous()
 
 
 def _unravel(flat: Tensor, sizes: Sequence[int]) -> list[Tensor]:

@@ -98,8 +98,8 @@ def _spatial(
     }
     if layer.transposed:
         options["output_padding"] = layer.output_padding
-    made: Convolution = type(layer)(*sides, **options, **_like(layer))
-    return _filled(made, weight, bias)
+    kind: Callable[..., Convolution] = type(layer)
+    return _filled(kind(*sides, **options, **_like(layer)), weight, bias)
 
 
 def _pointwise(layer: Convolution, weight: Tensor, bias: Tensor | None) -> Convolution:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from gancompress.passes.activations import Moments, Patches
 from gancompress.passes.convolutions import Convolution, kernels_of
-from gancompress.passes.low_rank import LowRank
+from gancompress.passes.low_rank import LowRank, input_directions, ladder
 from gancompress.passes.refit import refit
 from gancompress.passes.separable import Separable, separate_kernels
 
@@ -65,10 +65,15 @@ class Subject:
         Args:
             kernels: In the layout of `kernels_of`.
         """
-        whole = self._energy(self.kernels)
-        return sqrt(max(self._energy(self.kernels - kernels), 0.0) / whole) if whole > 0 else 0.0
+        whole = self.energy(self.kernels)
+        return sqrt(max(self.energy(self.kernels - kernels), 0.0) / whole) if whole > 0 else 0.0
 
-    def _energy(self, kernels: Tensor) -> float:
+    def energy(self, kernels: Tensor) -> float:
+        """Return the mean squared output of kernels, or their squared norm without activations.
+
+        Args:
+            kernels: In the layout of `kernels_of`.
+        """
         if self.moments is None:
             return float(kernels.square().sum())
         return self.moments.energy(kernels)
@@ -156,7 +161,38 @@ def separable_candidate(subject: Subject, multiplier: int, ridge: float) -> Cand
         ridge: How much a fit to activations holds on to the approximation of the weights.
     """
     transposed = bool(subject.layer.transposed)
-    halves = separate_kernels(subject.kernels, multiplier, transposed=transposed)
-    if subject.moments is not None:
-        halves = refit(halves, subject.kernels, subject.moments, ridge=ridge)
-    return Candidate.of(subject, halves)
+    return fitted(
+        subject, separate_kernels(subject.kernels, multiplier, transposed=transposed), ridge
+    )
+
+
+def fitted(subject: Subject, start: Separable, ridge: float) -> Candidate:
+    """Return a separable convolution, fitted to the activations where there are any.
+
+    Args:
+        subject: The convolution.
+        start: What to start from.
+        ridge: How much the fit holds on to it.
+    """
+    if subject.moments is None:
+        return Candidate.of(subject, start)
+    return Candidate.of(subject, refit(start, subject.kernels, subject.moments, ridge=ridge))
+
+
+def low_rank_candidate(subject: Subject, ranks: tuple[int, int], ridge: float) -> Candidate:
+    """Return the low-rank convolution of so many inner channels.
+
+    Args:
+        subject: The convolution.
+        ranks: Inner input and output channels of one group.
+        ridge: How much a fit to activations holds on to the approximation of the weights.
+    """
+    directions = input_directions(subject.kernels)
+    inputs, outputs = ranks
+    start = ladder(subject.kernels, None, directions, inputs, ridge).rung(outputs)
+    found = Candidate.of(subject, start)
+    if subject.moments is None:
+        return found
+    fitted = ladder(subject.kernels, subject.moments, directions, inputs, ridge).rung(outputs)
+    # The penalty holds on to kernels that are not projected yet, so this has to be looked at.
+    return min(Candidate.of(subject, fitted), found, key=lambda one: one.error)

@@ -76,11 +76,14 @@ def test_a_depthwise_bias_starts_at_zero_and_only_where_there_was_a_bias(name: s
     x = traced.example_inputs[0]
     torch.testing.assert_close(result(x), traced.module(x), atol=1e-10, rtol=1e-10)
     biases = {name: len(p) for name, p in result.named_parameters() if name.endswith("bias")}
-    assert biases == {
-        "plain": {"0.depthwise.bias": 3, "0.pointwise.bias": 5},
-        "without bias": {},
-        "transposed": {"0.depthwise.bias": 5},
-    }[name]
+    assert (
+        biases
+        == {
+            "plain": {"0.depthwise.bias": 3, "0.pointwise.bias": 5},
+            "without bias": {},
+            "transposed": {"0.depthwise.bias": 5},
+        }[name]
+    )
 
 
 def test_residual_blocks_of_a_generator() -> None:
