@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
+from torch import Tensor
 
 from gancompress.compress.metrics import distances
 from gancompress.compress.pictures import batches_of
@@ -69,8 +70,7 @@ def choose_layers(
     settings = config.decompose
     measures = distances([settings.metric], metrics)
     inputs = [b.inputs for b in batches_of(data["val"], config.seed, most=settings.samples)]
-    train = batches_of(data["train"], config.seed, most=CALIBRATION_PICTURES)
-    calibration = [batch.inputs for batch in train]
+    calibration = calibration_inputs(data, config)
     report = sensitivity(
         folded,
         inputs,
@@ -96,6 +96,17 @@ def choose_layers(
         )
     )
     return Choice(layers, settings.metric, predicted, measured, saved, settings_of(config))
+
+
+def calibration_inputs(data: Mapping[str, Any], config: RunConfig) -> list[tuple[Tensor, ...]]:
+    """Return the inputs that a decomposition is fitted to and statistics are averaged over.
+
+    Args:
+        data: The data by split.
+        config: The configuration.
+    """
+    train = batches_of(data["train"], config.seed, most=CALIBRATION_PICTURES)
+    return [batch.inputs for batch in train]
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:

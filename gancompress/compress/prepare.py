@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gancompress.compress.checkpoint import TeacherWeights, find_mismatch, load_into
-from gancompress.compress.choice import Choice, choose_layers
+from gancompress.compress.choice import Choice, calibration_inputs, choose_layers
 from gancompress.compress.generator import build_generator, check_fit, check_losses
 from gancompress.compress.pictures import batches_of
 from gancompress.config import RunConfig
@@ -159,7 +159,13 @@ def prepare(
     if layers == "auto":
         choice = choice or choose_layers(config, folded, data, metrics, ignored, emit=emit)
         layers = choice.layers
-    decompose = Decompose(layers, norm_between=config.decompose.norm_between, ignored=ignored)
+    decompose = Decompose(
+        layers,
+        norm_between=config.decompose.norm_between,
+        ignored=ignored,
+        # What was chosen by measurements is decomposed as it was measured.
+        calibration=() if choice is None else calibration_inputs(data, config),
+    )
     student = run_passes(folded, [decompose, SortChannels(ignored=ignored)])
     space = SearchSpace.multiples_of(
         config.space.divisor, smallest=config.space.smallest, largest=config.space.largest

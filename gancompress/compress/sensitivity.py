@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
-from gancompress.compress.choice import CALIBRATION_PICTURES
+from gancompress.compress.choice import calibration_inputs
 from gancompress.compress.generator import build_generator, check_fit
 from gancompress.compress.job import own_teacher
 from gancompress.compress.metrics import distances
@@ -136,7 +136,7 @@ class Examined:
             weights,
             trace(net.eval(), example, rules=host.op_rules()),
             _inputs(held_out, config.seed, question.samples),
-            _inputs(train, config.seed, CALIBRATION_PICTURES),
+            calibration_inputs({"train": train}, config),
             measures,
         )
 
