@@ -91,7 +91,7 @@ def sensitivity(
         except MissingExtraError as error:
             shown = f"no plot: {error.message}; {error.hint}"
     lines = [f"report: {held.path('sensitivity.json')}", shown]
-    table = plain_text(sensitivity_table(report), width=100).rstrip()
+    table = plain_text(sensitivity_table(report), width=110).rstrip()
     options.show(report.to_dict(), "\n".join([table, *lines]))
 
 

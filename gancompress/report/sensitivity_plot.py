@@ -15,7 +15,7 @@ _PACKAGE: Final = "matplotlib"
 _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 _STYLES: Final = ("-", "--", ":")
 _ROW: Final = 0.24  # inches a bar
-_DPI: Final = 130
+_DPI: Final = 110
 
 
 def check_plot() -> None:
@@ -70,11 +70,11 @@ def _draw_layers(axes: Any, report: ReportView) -> None:
         axes.barh(row, highest if loss is None else loss, color=colour, height=0.72)
         saved = 100 * effect.macs_saved / report.macs if report.macs else 0.0
         end = highest if loss is None else max(loss, 0.0)
-        text = f"{'not finite, ' if loss is None else ''}saves {saved:.1f} %"
+        text = f"{'not finite' if loss is None else f'{loss:#.2g}'}, saves {saved:.1f} %"
         axes.text(end + 0.01 * highest, row, text, va="center", fontsize=7)
     axes.set_yticks(range(len(report.layers)), [e.layer for e in report.layers], fontsize=8)
     axes.set_ylim(max(len(report.layers), 1) - 0.4, -0.6)  # input at the top
-    axes.set_xlim(min([0.0, *(x for x in losses if x is not None)]), 1.17 * highest)
+    axes.set_xlim(min([0.0, *(x for x in losses if x is not None)]), 1.22 * highest)
     axes.set_xlabel(f"{report.metric}; at each bar the teacher's MACs that it saves", fontsize=9)
     _finish(axes)
     if kinds:

@@ -77,7 +77,7 @@ def test_a_generator_of_ones_own_brings_its_weights(cli, base, tmp_path: Path) -
         "def make():\n"
         "    return nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 3, 1))\n"
     )
-    words = ("--generator", f"{file}:make", "--input", "x=1x3x32x32", "--out", tmp_path / "out")
+    words = ("--generator", f"{file}:make", "--input", "input=1x3x32x32", "--out", tmp_path / "out")
     found = json.loads(cli.ok("sensitivity", *base, *words, *QUICK, "--json"))
     assert [(e["layer"], e["kind"]) for e in found["layers"]] == [("0", "Conv2d")]
 
