@@ -11,7 +11,6 @@ from typing import Any, Final, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from gancompress import __version__
 from gancompress.cost import Cost, measure_cost
 from gancompress.elastic import (
     SearchSpace,
@@ -40,6 +39,8 @@ Measure: TypeAlias = Callable[[Tensor, Tensor], float]
 
 STAGE: Final = "sensitivity"
 ERROR: Final = "error"
+# Another number makes what earlier releases measured count no more.
+_PROTOCOL: Final = 1
 Inputs: TypeAlias = Sequence[tuple[Tensor, ...]]
 
 
@@ -124,7 +125,7 @@ class _Bench:
     def digest(self, ignored: IgnoredScope | None) -> str:
         pictures = (x for batch in (*self.inputs, *self.calibration) for x in batch)
         settings = {
-            "version": __version__,
+            "protocol": _PROTOCOL,
             "graph": self.teacher.fingerprint,
             "ignored": repr(ignored),
             "batches": [len(batch[0]) for batch in (*self.inputs, *self.calibration)],
