@@ -14,7 +14,6 @@ from math import log10
 from pathlib import Path
 
 import torch
-from gancompress_pix2pix.family import Pix2Pix
 
 from gancompress.compress.configure import configure, override
 from gancompress.compress.prepare import Project, prepare
@@ -22,6 +21,7 @@ from gancompress.config import RunConfig
 from gancompress.distill import distill
 from gancompress.gan import Batch
 from gancompress.passes import Decompose, FoldReparametrisation
+from gancompress_pix2pix.family import Pix2Pix
 
 STEPS, CALIBRATION = 150, 32
 VARIANTS = ("without a norm", "with a norm", "without, fitted to activations")
@@ -35,7 +35,8 @@ def main(steps: int) -> None:
     for name in VARIANTS:
         project = make_project(family, config, name, calibration)
         calibration = [project.samples("train", CALIBRATION)]
-        print(f"{name}: {describe(project, steps)}", flush=True)
+        sys.stdout.write(f"{name}: {describe(project, steps)}\n")
+        sys.stdout.flush()
 
 
 def make_project(
