@@ -32,6 +32,8 @@ _HOMES = {
     "distill": "distill",
     "search": "search",
     "SearchResult": "search",
+    "sensitivity": "sensitivity",
+    "SensitivityReport": "sensitivity",
     "Trial": "search",
     "CompressedModel": "export",
     "ExportTarget": "export",
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
         run_passes,
     )
     from gancompress.search import SearchResult, Trial, search
+    from gancompress.sensitivity import SensitivityReport, sensitivity
 
 __all__ = [
     "Budget",
@@ -95,6 +98,7 @@ __all__ = [
     "OpRule",
     "SearchResult",
     "SearchSpace",
+    "SensitivityReport",
     "SortChannels",
     "SubnetConfig",
     "SubnetError",
@@ -109,6 +113,7 @@ __all__ = [
     "measure_cost",
     "run_passes",
     "search",
+    "sensitivity",
     "trace",
 ]
 
@@ -121,7 +126,7 @@ def __getattr__(name: str) -> Any:
 
 
 class _Package(ModuleType):
-    """The package, in which `search`, `distill`, `export` and `compress` are functions.
+    """The package, in which `search`, `distill`, `sensitivity` and others are functions.
 
     Importing the sub-package of the same name would otherwise put a module in their place.
     """

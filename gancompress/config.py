@@ -4,9 +4,17 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from gancompress.errors import ConfigError
 
@@ -132,12 +140,31 @@ class DecomposeConfig(Model):
 
     Args:
         layers: Names of modules, ``resblocks`` for the convolutions between residual additions,
-            or ``none``.
+            ``none``, or ``auto`` for those that the sensitivity of the teacher speaks for.
         norm_between: Whether a norm stands between the two, as in the published networks.
+        max_loss: With ``auto``, the largest sum of the layers' losses; as many MACs as that
+            allows are saved.
+        macs: With ``auto``, the most MACs of the teacher with nothing but its layers decomposed,
+            as a number, ``3G`` or ``2x``; they are reached at the least loss. With neither,
+            ``auto`` saves as many MACs as ``resblocks`` does, or half of what can be saved where
+            there are no residual blocks.
+        metric: With ``auto``, the metric that the losses are measured by, against the teacher's
+            pictures.
+        samples: With ``auto``, the validation pictures that they are measured on.
     """
 
-    layers: tuple[str, ...] | Literal["resblocks", "none"] = "resblocks"
+    layers: tuple[str, ...] | Literal["resblocks", "none", "auto"] = "resblocks"
     norm_between: bool = False
+    max_loss: float | None = Field(None, ge=0)
+    macs: str | float | None = None
+    metric: str = "perceptual-lite0"
+    samples: int = Field(32, ge=1)
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> Self:
+        if self.max_loss is not None and self.macs is not None:
+            raise ValueError("'max_loss' and 'macs' are both given, and one decides")
+        return self
 
 
 class SearchConfig(Model):

@@ -12,7 +12,7 @@ def test_every_public_name_is_what_its_home_defines(name: str) -> None:
     assert getattr(value, "__name__", name) == name
 
 
-@pytest.mark.parametrize("name", ["search", "distill", "export", "compress"])
+@pytest.mark.parametrize("name", ["search", "distill", "sensitivity", "export", "compress"])
 def test_functions_stay_functions_after_their_package_is_imported(name: str) -> None:
     # The sub-packages have the same names, and importing one used to put a module there.
     __import__(f"gancompress.{name}")

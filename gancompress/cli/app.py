@@ -8,7 +8,16 @@ from typing import Annotated
 import typer
 
 from gancompress import __version__
-from gancompress.cli import compress, demo, distill, inspect, plugins, stage, train
+from gancompress.cli import (
+    compress,
+    demo,
+    distill,
+    inspect,
+    plugins,
+    sensitivity,
+    stage,
+    train,
+)
 from gancompress.cli.context import Globals
 from gancompress.cli.guard import guarded
 from gancompress.errors import GancompressError
@@ -29,6 +38,7 @@ app.command("demo")(guarded(demo.demo))
 app.command("compress")(guarded(compress.compress))
 app.command("train")(guarded(train.train))
 app.command("inspect")(guarded(inspect.inspect))
+app.command("sensitivity")(guarded(sensitivity.sensitivity))
 app.command("distill")(guarded(distill.distill))
 app.command("search")(guarded(stage.search))
 app.command("finetune")(guarded(stage.finetune))

@@ -6,7 +6,7 @@ import typer
 
 from gancompress.cli import options as shared
 from gancompress.cli.context import Globals
-from gancompress.cli.given import Given, ignoring
+from gancompress.cli.given import Given, chosen_layers, ignoring
 
 
 def compress(
@@ -20,6 +20,7 @@ def compress(
     generator: shared.Generator = None,
     shape: shared.Inputs = None,
     data: shared.Data = None,
+    decompose: shared.Decompose = None,
     ignore: shared.Ignored = None,
     ignore_pattern: shared.IgnoredPatterns = None,
     ignore_type: shared.IgnoredTypes = None,
@@ -49,6 +50,7 @@ def compress(
         data,
         {
             "search": {"trials": trials, "macs": macs, "params": params},
+            "decompose": {"layers": chosen_layers(decompose)},
             "space": {"ignored": ignoring(ignore, ignore_pattern, ignore_type)},
         },
     )

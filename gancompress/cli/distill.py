@@ -6,7 +6,7 @@ import typer
 
 from gancompress.cli import options as shared
 from gancompress.cli.context import Globals
-from gancompress.cli.given import Given, ignoring
+from gancompress.cli.given import Given, chosen_layers, ignoring
 
 
 def distill(
@@ -20,6 +20,7 @@ def distill(
     generator: shared.Generator = None,
     shape: shared.Inputs = None,
     data: shared.Data = None,
+    decompose: shared.Decompose = None,
     ignore: shared.Ignored = None,
     ignore_pattern: shared.IgnoredPatterns = None,
     ignore_type: shared.IgnoredTypes = None,
@@ -47,6 +48,7 @@ def distill(
         data,
         {
             "distill": {"steps": steps},
+            "decompose": {"layers": chosen_layers(decompose)},
             "space": {"ignored": ignoring(ignore, ignore_pattern, ignore_type)},
         },
     )

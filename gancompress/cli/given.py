@@ -117,6 +117,39 @@ def ignoring(
     return {kind: list(entries) for kind, entries in given.items() if entries} or None
 
 
+def chosen_layers(text: str | None) -> str | list[str] | None:
+    """Make the setting ``decompose.layers`` of what a verb was given; None where it was nothing.
+
+    Args:
+        text: One of the words, or names of layers with commas between them.
+
+    Raises:
+        ConfigError: If there is nothing between two commas.
+    """
+    if text is None or text in {"auto", "resblocks", "none"}:
+        return text
+    return listed("--decompose", [text])
+
+
+def listed(option: str, texts: Sequence[str] | None) -> list[str]:
+    """Split what stands between commas.
+
+    Args:
+        option: Name of the option, for the error.
+        texts: What it was given, once or several times.
+
+    Raises:
+        ConfigError: If there is nothing between two commas.
+    """
+    parts = [part.strip() for text in texts or () for part in text.split(",")]
+    if not all(parts):
+        raise ConfigError(
+            f"'{','.join(texts or ())}' of {option} has an empty entry",
+            hint=f"for example {option} first,second",
+        )
+    return parts
+
+
 def chosen(**sections: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out settings that were not given, and sections in which none was.
 

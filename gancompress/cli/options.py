@@ -52,6 +52,13 @@ Macs: TypeAlias = Annotated[
 Params: TypeAlias = Annotated[
     str | None, typer.Option(help="Most parameters: 400K, or 8x for an eighth of the teacher's.")
 ]
+Decompose: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|resblocks|none|LIST",
+        help="Layers to make separable: auto measures which, or names with commas between.",
+    ),
+]
 Steps: TypeAlias = Annotated[int | None, typer.Option(help="Optimiser steps.")]
 ScaledSteps: TypeAlias = Annotated[
     int | None,

@@ -14,6 +14,13 @@ from gancompress.compress.results import (
     evaluate_pair,
     export_models,
 )
+from gancompress.compress.sensitivity import (
+    Examined,
+    Question,
+    begin_sensitivity,
+    load_sensitivity,
+    measure_sensitivity,
+)
 from gancompress.compress.stages import (
     begun_subnet,
     distill_supernet,
@@ -24,12 +31,15 @@ from gancompress.compress.summary import summarise, write_summary
 from gancompress.compress.teacher import Lesson, Teacher, begin_teacher, train_teacher
 
 __all__ = [
+    "Examined",
     "Job",
     "Lesson",
     "Outcome",
     "Project",
+    "Question",
     "Teacher",
     "TeacherWeights",
+    "begin_sensitivity",
     "begin_teacher",
     "begun_subnet",
     "bench_models",
@@ -43,6 +53,8 @@ __all__ = [
     "exported_file",
     "finetune_subnet",
     "keep_teacher",
+    "load_sensitivity",
+    "measure_sensitivity",
     "open_run",
     "open_teacher_run",
     "prepare",

@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
+from gancompress.compress.choice import keep_choice, known_choice
 from gancompress.compress.configure import override
 from gancompress.compress.generator import build_generator
 from gancompress.compress.opening import open_run, read_config
@@ -117,7 +118,7 @@ class Job:
         generator = None
         if config.generator is not None:
             generator = build_generator(family, config, host.resolve_generator)
-        teacher = _own_teacher(run, config)
+        teacher = own_teacher(run, config)
         return cls(run, family, config, host, teacher, generator)
 
     @contextmanager
@@ -157,6 +158,8 @@ class Job:
 
         with open_run(self.run, self.config, check):
             keep_teacher(self.run, self.teacher)
+            for project in made:
+                keep_choice(self.run, project.choice)
             yield next(iter(made), None)
 
     def _pending(self, stages: Sequence[str]) -> tuple[str, ...]:
@@ -178,14 +181,23 @@ class Job:
             targets=targets,
             metrics=metrics,
             generator=self.generator,
+            choice=known_choice(self.run, self.config),
             emit=emit,
         )
         rehearse(project, (*stages, *later))
         return project
 
 
-def _own_teacher(run: RunDirectory, config: RunConfig) -> TeacherWeights:
-    """Read the copy of the teacher that a run keeps."""
+def own_teacher(run: RunDirectory, config: RunConfig) -> TeacherWeights:
+    """Read the copy of the teacher that a run keeps.
+
+    Args:
+        run: The run directory.
+        config: Its configuration.
+
+    Raises:
+        CheckpointError: If the copy is missing, damaged or changed.
+    """
     folder = run.path("teacher")
     hint = f"remove '{folder}' and give the command that began the run again: it puts the copy back"
     try:

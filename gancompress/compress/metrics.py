@@ -16,8 +16,10 @@ from gancompress.metrics import (
     MeanAbsoluteError,
     Metric,
     PeakSignal,
+    PerceptualLite0,
     pictures_of,
 )
+from gancompress.sensitivity import ERROR, normalised_error
 
 T = TypeVar("T")
 
@@ -35,7 +37,13 @@ def find_metrics(names: Iterable[str], offered: Mapping[str, Metric]) -> dict[st
     Raises:
         ConfigError: If there is none of a name.
     """
-    own: tuple[Metric, ...] = (FrechetLite0(), KernelLite0(), MeanAbsoluteError(), PeakSignal())
+    own: tuple[Metric, ...] = (
+        FrechetLite0(),
+        KernelLite0(),
+        PerceptualLite0(),
+        MeanAbsoluteError(),
+        PeakSignal(),
+    )
     known = dict(offered) or {metric.name: metric for metric in own}
     return {name: _find(name, known) for name in names}
 
@@ -52,6 +60,36 @@ def make_ready(metrics: Iterable[Metric]) -> None:
     """
     for metric in metrics:
         _ask(metric, metric.protocol)
+
+
+def distances(
+    names: Iterable[str], offered: Mapping[str, Metric]
+) -> dict[str, Callable[[Tensor, Tensor], float]]:
+    """Return metrics as distances between a net's pictures and the teacher's.
+
+    Args:
+        names: Names of metrics, or ``error`` for the squared error over the teacher's variance.
+        offered: What plugins and the core offer, by name; empty for the core's own.
+
+    Returns:
+        Functions of two sets of pictures, lower being better, in the order of the names.
+
+    Raises:
+        ConfigError: If there is none of a name, or higher values of it are better: such a metric
+            is no distance, and what several changes cost cannot be added up.
+        MissingExtraError: If a library of one is not installed.
+    """
+    asked = tuple(dict.fromkeys(names))
+    found = find_metrics((name for name in asked if name != ERROR), offered)
+    for name, metric in found.items():
+        if metric.higher_is_better:
+            raise ConfigError(
+                f"the metric '{name}' is no distance: higher is better",
+                hint=f"choose one that is 0 for equal pictures, such as {ERROR}",
+            )
+    make_ready(found.values())
+    own = {name: _distance(metric) for name, metric in found.items()}
+    return {name: own.get(name, normalised_error) for name in asked}
 
 
 def score_with(metric: Metric, batches: Sequence[Batch]) -> Callable[[nn.Module], float]:
@@ -133,6 +171,10 @@ def _ask(metric: Metric, question: Callable[[], T]) -> T:
             f"metric '{metric.name}' failed: {type(error).__name__}: {first}",
             hint="leave it out, or see the whole story with --traceback",
         ) from error
+
+
+def _distance(metric: Metric) -> Callable[[Tensor, Tensor], float]:
+    return lambda drawn, teacher: _figure(metric, drawn, teacher)
 
 
 def _finite(value: float) -> float | None:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from gancompress.compress.checkpoint import TeacherWeights, find_mismatch, load_into
+from gancompress.compress.choice import Choice, calibration_inputs, choose_layers
 from gancompress.compress.generator import build_generator, check_fit, check_losses
+from gancompress.compress.pictures import batches_of
 from gancompress.config import RunConfig
 from gancompress.elastic import SearchSpace, Supernet
 from gancompress.errors import DataError
@@ -53,6 +55,7 @@ class Project:
         data: The data by split.
         targets: Export targets of plugins.
         metrics: Metrics by name; empty for the core's own.
+        choice: The layers that ``auto`` has chosen to decompose; None without it.
     """
 
     config: RunConfig
@@ -64,6 +67,7 @@ class Project:
     data: Mapping[str, Any] = field(default_factory=dict)
     targets: tuple[ExportTarget, ...] = ()
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    choice: Choice | None = None
 
     def batches(self, split: str, size: int = 32, most: int | None = None) -> list[Batch]:
         """Return the pictures of a split in order.
@@ -74,14 +78,7 @@ class Project:
             most: Pictures at most; None takes all.
         """
         data = self.data[split]
-        count = len(data) if most is None else min(most, len(data))
-        # Training pictures are augmented at random: the same ones every time.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed)
-            return [
-                collate([data[i] for i in range(start, min(start + size, count))])
-                for start in range(0, count, size)
-            ]
+        return batches_of(data, self.config.seed, size=size, most=most)
 
     def samples(self, split: str, most: int) -> Batch:
         """Return pictures that are spread evenly over a split.
@@ -109,6 +106,7 @@ def prepare(
     targets: Sequence[ExportTarget] = (),
     metrics: Mapping[str, Metric] = MappingProxyType({}),
     generator: nn.Module | None = None,
+    choice: Choice | None = None,
     emit: Emit = discard,
 ) -> Project:
     """Open the data, load the teacher and make the supernet.
@@ -124,6 +122,8 @@ def prepare(
         metrics: Metrics by name; empty for the core's own.
         generator: The user's own generator, whose weights are replaced by the teacher's; None
             builds the family's.
+        choice: The layers that ``auto`` has chosen before; None chooses them where it is asked
+            for.
         emit: Receives events.
 
     Returns:
@@ -143,7 +143,7 @@ def prepare(
         data[split] = open_split(family, options, split)
         steps.advance()
     net = build_generator(family, config) if generator is None else generator
-    _load_generator(net, weights, family, options)
+    load_generator(net, weights, family, options)
     torch.manual_seed(config.seed)
     objective = family.objective(options)
     _load_discriminators(objective, weights, emit)
@@ -154,18 +154,26 @@ def prepare(
     traced = trace(net.eval(), tuple(x[None] for x in sample.inputs), rules=rules)
     steps.advance()
     ignored = IgnoredScope(**dict(config.space.ignored))
+    folded = run_passes(traced, passes or (FoldReparametrisation(),))
+    layers = config.decompose.layers
+    if layers == "auto":
+        choice = choice or choose_layers(config, folded, data, metrics, ignored, emit=emit)
+        layers = choice.layers
     decompose = Decompose(
-        config.decompose.layers, norm_between=config.decompose.norm_between, ignored=ignored
+        layers,
+        norm_between=config.decompose.norm_between,
+        ignored=ignored,
+        # What was chosen by measurements is decomposed as it was measured.
+        calibration=() if choice is None else calibration_inputs(data, config),
     )
-    sort = SortChannels(ignored=ignored)
-    student = run_passes(traced, [*(passes or (FoldReparametrisation(),)), decompose, sort])
+    student = run_passes(folded, [decompose, SortChannels(ignored=ignored)])
     space = SearchSpace.multiples_of(
         config.space.divisor, smallest=config.space.smallest, largest=config.space.largest
     )
     supernet = Supernet(student, space, ignored=ignored)
     steps.finish()
     return Project(
-        config, family, options, traced, supernet, objective, data, tuple(targets), metrics
+        config, family, options, traced, supernet, objective, data, tuple(targets), metrics, choice
     )
 
 
@@ -189,9 +197,20 @@ def open_split(family: AnyFamily, options: Any, split: str) -> Any:
     return data
 
 
-def _load_generator(
+def load_generator(
     net: nn.Module, weights: TeacherWeights, family: AnyFamily, options: Any
 ) -> None:
+    """Load a teacher's weights, in a layout of the family's that it may know.
+
+    Args:
+        net: Changed in place.
+        weights: The weights.
+        family: The GAN family.
+        options: Its options.
+
+    Raises:
+        CheckpointError: If they are of another architecture.
+    """
     state = weights.generator
     if find_mismatch(net, state):
         # A family may know the layout of somebody else's checkpoint of its own generator.

@@ -6,6 +6,7 @@ from gancompress.metrics.frechet import Gaussian, frechet_between, frechet_dista
 from gancompress.metrics.kid import kernel_distance
 from gancompress.metrics.lite0 import Lite0Features
 from gancompress.metrics.metric import Metric
+from gancompress.metrics.perceptual import PerceptualLite0, perceptual_distance
 from gancompress.metrics.pixel import l1, psnr
 from gancompress.metrics.reference import ReferenceStatistics, Scores, pictures_of
 
@@ -18,6 +19,7 @@ __all__ = [
     "MeanAbsoluteError",
     "Metric",
     "PeakSignal",
+    "PerceptualLite0",
     "ReferenceStatistics",
     "Scores",
     "evaluate",
@@ -25,6 +27,7 @@ __all__ = [
     "frechet_distance",
     "kernel_distance",
     "l1",
+    "perceptual_distance",
     "pictures_of",
     "psnr",
     "recovery",

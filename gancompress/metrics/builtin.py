@@ -16,18 +16,25 @@ FRECHET_PROTOCOL = "float64; covariance with divisor n - 1; square root by eigen
 KERNEL_PROTOCOL = "unbiased MMD² over all pictures; kernel (x·y / d + 1)³"
 
 
-class _OnLite0(Metric):
-    # The weights are read when they are first needed, so that listing metrics costs nothing and
-    # works where the extra is not installed.
+class OnLite0(Metric):
+    """A metric on EfficientNet-Lite0 features, whose weights are read when they are first needed.
+
+    So listing metrics costs nothing, and works where the extra is not installed.
+
+    Args:
+        load: Makes the extractor.
+    """
+
     def __init__(self, load: Callable[[], Lite0Features] = Lite0Features) -> None:
         self._load = load
 
     @cached_property
     def features(self) -> Lite0Features:
+        """The extractor."""
         return self._load()
 
 
-class FrechetLite0(_OnLite0):
+class FrechetLite0(OnLite0):
     """Fréchet distance on EfficientNet-Lite0 features; not comparable with Inception's FID.
 
     Args:
@@ -51,7 +58,7 @@ class FrechetLite0(_OnLite0):
         return frechet_distance(self.features.extract(outputs), self.features.extract(references))
 
 
-class KernelLite0(_OnLite0):
+class KernelLite0(OnLite0):
     """Kernel distance (KID) on EfficientNet-Lite0 features.
 
     Args:

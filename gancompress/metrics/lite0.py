@@ -6,6 +6,8 @@ by a pip package, so padding is TensorFlow's ``SAME``: asymmetric at stride 2.
 
 import hashlib
 import pickle
+from collections import deque
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Self
@@ -82,6 +84,20 @@ class Lite0Features(nn.Module):
         Raises:
             DataError: If the shape is not that of pictures.
         """
+        return deque(self.maps(pictures), maxlen=1).pop().mean(dim=(2, 3))
+
+    def maps(self, pictures: Tensor) -> Iterator[Tensor]:
+        """Run the blocks one by one.
+
+        Args:
+            pictures: ``(N, 3, H, W)`` or ``(N, 1, H, W)`` in [-1, 1].
+
+        Yields:
+            The feature maps after each block, ``(N, C, h, w)``.
+
+        Raises:
+            DataError: If the shape is not that of pictures.
+        """
         if pictures.ndim != 4 or pictures.shape[1] not in {1, 3}:
             raise DataError(
                 f"'pictures' has shape {tuple(pictures.shape)}, not (N, 3, H, W) or (N, 1, H, W)",
@@ -91,7 +107,7 @@ class Lite0Features(nn.Module):
         x: Tensor = F.relu6(self._bn0(self._conv_stem((levels - 127) / 128)))
         for block in self._blocks:
             x = block(x)
-        return x.mean(dim=(2, 3))
+            yield x
 
     @torch.no_grad()
     def extract(self, pictures: Tensor) -> Tensor:

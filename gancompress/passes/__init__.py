@@ -1,7 +1,9 @@
 """Rewrites of a traced generator: fold, decompose, sort."""
 
+from gancompress.passes.activations import Patches, collect_activations
 from gancompress.passes.base import GraphPass, run_passes
-from gancompress.passes.decompose import Decompose
+from gancompress.passes.convolutions import decomposable
+from gancompress.passes.decompose import Decompose, Replacement
 from gancompress.passes.fold import FoldReparametrisation
 from gancompress.passes.residual import residual_convolutions
 from gancompress.passes.separable import Separated, separate, separate_transposed
@@ -11,8 +13,12 @@ __all__ = [
     "Decompose",
     "FoldReparametrisation",
     "GraphPass",
+    "Patches",
+    "Replacement",
     "Separated",
     "SortChannels",
+    "collect_activations",
+    "decomposable",
     "residual_convolutions",
     "run_passes",
     "separate",

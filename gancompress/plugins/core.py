@@ -33,9 +33,16 @@ def gancompress_metrics() -> "Iterable[Metric]":
         KernelLite0,
         MeanAbsoluteError,
         PeakSignal,
+        PerceptualLite0,
     )
 
-    return [FrechetLite0(), KernelLite0(), MeanAbsoluteError(), PeakSignal()]
+    return [
+        FrechetLite0(),
+        KernelLite0(),
+        PerceptualLite0(),
+        MeanAbsoluteError(),
+        PeakSignal(),
+    ]
 
 
 @hookimpl

@@ -4,6 +4,8 @@ from gancompress.report.advice import advice
 from gancompress.report.grid import picture_grid, save_grid
 from gancompress.report.inspect import GraphView, frozen_reasons, inspection
 from gancompress.report.progress import ProgressObserver
+from gancompress.report.sensitivity import sensitivity_table
+from gancompress.report.sensitivity_plot import check_plot, save_sensitivity_plot
 from gancompress.report.table import ModelFigures, metric_lines, plain_text, summary_table
 
 __all__ = [
@@ -11,11 +13,14 @@ __all__ = [
     "ModelFigures",
     "ProgressObserver",
     "advice",
+    "check_plot",
     "frozen_reasons",
     "inspection",
     "metric_lines",
     "picture_grid",
     "plain_text",
     "save_grid",
+    "save_sensitivity_plot",
+    "sensitivity_table",
     "summary_table",
 ]

@@ -3,7 +3,7 @@
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final, Literal, Protocol, TypeAlias, get_args
@@ -13,7 +13,7 @@ from torch import nn
 
 from gancompress.cost import Budget, Cost
 from gancompress.elastic import SearchSpace, SubnetConfig
-from gancompress.errors import ConfigError
+from gancompress.errors import ConfigError, SubnetError
 from gancompress.events import Emit, Notice, StageFinished, StageProgress, StageStarted, discard
 from gancompress.search.candidates import Candidates
 from gancompress.search.evolution import Evolution, Positions
@@ -53,6 +53,7 @@ def search(
     seed: int = 0,
     storage: Path | None = None,
     evolution: Evolution = Evolution(),  # noqa: B008 - frozen
+    seeds: Sequence[SubnetConfig] = (),
     emit: Emit = discard,
 ) -> SearchResult:
     """Look for the subnet with the lowest score within a budget.
@@ -71,6 +72,8 @@ def search(
         seed: Seed of all proposals.
         storage: SQLite file that keeps every trial and from which a search goes on.
         evolution: Settings of the ``evolution`` sampler.
+        seeds: Subnets of the space to score after the first two, as `gancompress.sensitivity.seeds`
+            predicts them; those over the budget are narrowed.
         emit: Takes `StageStarted`, one `StageProgress` a trial, `Notice` and `StageFinished`.
 
     Returns:
@@ -80,6 +83,7 @@ def search(
     Raises:
         BudgetError: If not even the smallest subnet meets the budget.
         ConfigError: If the sampler is unknown, there are no trials, or the budget is relative.
+        SubnetError: If a seed is not in the space.
         RunError: If the storage belongs to another search.
     """
     _check(trials, sampler)
@@ -94,11 +98,14 @@ def search(
         "sampler": sampler,
         "seed": seed,
         "evolution": asdict(evolution),
+        # Left out where there are none: a search of an earlier release goes on.
+        **({"seeds": [dict(config.widths) for config in seeds]} if seeds else {}),
     }
+    given = _positions(candidates, seeds)
     sizes = dict(zip(candidates.keys, candidates.sizes, strict=True))
     with Journal.opened(storage, plan, sizes) as journal:
         emit(StageStarted(_STAGE, total=trials, done=min(len(journal.trials), trials)))
-        proposer = _Proposer(candidates, sampler, seed, evolution)
+        proposer = _Proposer(candidates, sampler, seed, evolution, given)
 
         def rate(config: SubnetConfig) -> float:
             return _finite(float(score(supernet.materialise(config).eval())), config, emit)
@@ -121,6 +128,16 @@ def _check(trials: int, sampler: str) -> None:
         )
     if trials < 1:
         raise ConfigError(f"'trials={trials}' cannot be used", hint="ask for at least one")
+
+
+def _positions(candidates: Candidates, seeds: Sequence[SubnetConfig]) -> list[Positions]:
+    try:
+        return [candidates.positions(config) for config in seeds]
+    except (KeyError, ValueError) as error:
+        raise SubnetError(
+            f"a seed of the search is not in its space: {error}",
+            hint="give every group of the space one of its widths",
+        ) from None
 
 
 def _missing(
@@ -165,11 +182,18 @@ class _Proposer:
         kind: Name of the sampler.
         seed: Seed of the search.
         evolution: Settings of the evolution.
+        given: Subnets to propose after the first two.
     """
 
     def __init__(
-        self, candidates: Candidates, kind: Sampler, seed: int, evolution: Evolution
+        self,
+        candidates: Candidates,
+        kind: Sampler,
+        seed: int,
+        evolution: Evolution,
+        given: Sequence[Positions] = (),
     ) -> None:
+        self._first = given
         self._candidates = candidates
         self._kind = kind
         self._seed = seed
@@ -189,6 +213,8 @@ class _Proposer:
             return self._given(candidates.fit(candidates.widest))
         if journal.asked == 1:
             return self._given(candidates.fill(candidates.fit(candidates.widest)))
+        if journal.asked - 2 < len(self._first):
+            return self._given(candidates.fit(self._first[journal.asked - 2]))
         if self._kind == "evolution":
             return self._given(self._child(journal, seed))
         with quiet():

@@ -129,7 +129,7 @@ class OwnConvolution(nn.Conv2d):
 
 
 OBSTACLES: dict[str, tuple[nn.Module, str]] = {
-    "groups": (nn.Conv2d(3, 6, 3, groups=3), "3 groups"),
+    "depthwise": (nn.Conv2d(3, 3, 3, groups=3), "depthwise already"),
     "pointwise": (nn.Conv2d(3, 6, 1), "1×1"),
     "norm": (nn.InstanceNorm2d(3), "no convolution"),
     "computed": (nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 6, 3)), "computed"),

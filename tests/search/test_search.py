@@ -21,7 +21,7 @@ from torch import nn
 
 from gancompress.cost import Budget, Cost, measure_cost
 from gancompress.elastic import SearchSpace, SubnetConfig, Supernet
-from gancompress.errors import BudgetError, ConfigError, RunError, StorageError
+from gancompress.errors import BudgetError, ConfigError, RunError, StorageError, SubnetError
 from gancompress.events import Notice, RunEvent, StageFinished, StageProgress, StageStarted
 from gancompress.gan import ResNetGenerator
 from gancompress.graph import trace
@@ -181,6 +181,29 @@ def test_another_search_is_refused(option: str, value: object, tmp_path: Path) -
     Chain().search(storage=path, trials=2)
     with pytest.raises(RunError, match=f"another '{option}'"):
         Chain().search(storage=path, trials=2, **{option: value})
+
+
+def test_seeds_are_scored_after_the_first_two_and_fit_the_budget(tmp_path: Path) -> None:
+    narrow, wide = Chain().space.smallest(), Chain().space.largest()
+    path = tmp_path / "search.sqlite"
+
+    found = Chain().search(trials=6, seeds=[narrow, wide], storage=path)
+
+    assert found.trials[2].config == narrow
+    # The widest one that fits is the first trial already, so it is not scored again.
+    assert len({trial.config for trial in found.trials}) == 6
+    assert all(trial.cost.macs <= 4000 for trial in found.trials)
+    assert Chain().search(trials=6, seeds=[narrow, wide], storage=path, score=fail) == found
+    with pytest.raises(RunError, match="another 'seeds'"):
+        Chain().search(trials=6, seeds=[narrow], storage=path)
+    with pytest.raises(RunError, match="another 'seeds'"):
+        Chain().search(trials=6, storage=path)
+
+
+@pytest.mark.parametrize("widths", [{}, {"layer.0": 7}, {**dict.fromkeys(CHOICES, 5)}])
+def test_a_seed_that_is_not_in_the_space_is_refused(widths: dict[str, int]) -> None:
+    with pytest.raises(SubnetError, match="a seed of the search is not in its space"):
+        Chain().search(seeds=[SubnetConfig(widths)])
 
 
 def test_another_space_is_refused(tmp_path: Path) -> None:

@@ -84,8 +84,9 @@ def _same_in_every_group(ids: Ids, groups: int, channels: Channels) -> Ids:
 class ConvRule(OpRule):
     """Convolutions and transposed convolutions.
 
-    A depthwise one passes its input channels on. In a grouped one, the k-th channels of all
-    groups are one unit, so that the number of groups stays.
+    A depthwise one passes its input channels on; a transposed one that gathers several to one
+    ties them. In another grouped one, the k-th channels of all groups are one unit, so that the
+    number of groups stays.
     """
 
     modules = (*_CONVOLUTIONS, *_TRANSPOSED)
@@ -108,6 +109,11 @@ class ConvRule(OpRule):
             outputs = np.repeat(inputs, conv.out_channels // conv.in_channels)
             rows = inputs if transposed else outputs
             axes = _axes(conv, (rows, None, *kernel), outputs)
+            return Part(kind, axes, inputs, outputs, depthwise=True)
+        if transposed and conv.groups == conv.out_channels > 1:
+            # The other way round: a group gathers several channels to one, and narrows as a whole.
+            outputs = call.channels.unite_along(inputs.reshape(conv.groups, -1), 1).reshape(-1)
+            axes = _axes(conv, (inputs, None, *kernel), outputs)
             return Part(kind, axes, inputs, outputs, depthwise=True)
         outputs = own_outputs(call, conv.out_channels)
         into, out = inputs, outputs

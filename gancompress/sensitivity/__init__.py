@@ -1,0 +1,29 @@
+"""What one change at a time costs, without training: which layers to decompose, how to narrow."""
+
+from gancompress.sensitivity.changes import Change
+from gancompress.sensitivity.measure import (
+    ERROR,
+    Inputs,
+    Measure,
+    joint_loss,
+    normalised_error,
+    sensitivity,
+)
+from gancompress.sensitivity.prune import predicted_loss, prune, seeds
+from gancompress.sensitivity.report import GroupEffect, LayerEffect, SensitivityReport
+
+__all__ = [
+    "ERROR",
+    "Change",
+    "GroupEffect",
+    "Inputs",
+    "LayerEffect",
+    "Measure",
+    "SensitivityReport",
+    "joint_loss",
+    "normalised_error",
+    "predicted_loss",
+    "prune",
+    "seeds",
+    "sensitivity",
+]
