@@ -85,7 +85,7 @@ class Program:
     def narrow(
         self,
         slices: Mapping[str, AxisSlices],
-        numbers: Mapping[str, Mapping[tuple[int | str, ...], int]],
+        numbers: Mapping[str, Mapping[tuple[int | str, ...], float]],
     ) -> None:
         """Run at other widths from the next call on, as far as they are not the layers' business.
 
@@ -175,7 +175,7 @@ class _Method:
 def _narrowed(
     step: _Step,
     slices: Mapping[str, AxisSlices],
-    numbers: Mapping[str, Mapping[tuple[int | str, ...], int]],
+    numbers: Mapping[str, Mapping[tuple[int | str, ...], float]],
 ) -> _Step:
     """Return a step with a sliced attribute, or with other numbers among its arguments."""
     if isinstance(step.call, _Attribute) and step.call.path in slices:

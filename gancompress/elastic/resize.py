@@ -35,7 +35,7 @@ def resize(
         # Units are whole norm groups, unless one group normalises over all channels there are.
         layer.num_groups = 1 if base.num_groups == 1 else inputs // per_group
         layer.num_channels = inputs
-    elif isinstance(layer, nn.LayerNorm):
+    elif isinstance(layer, nn.LayerNorm | nn.RMSNorm):
         layer.normalized_shape = (inputs,) if weight is None else tuple(weight.shape)
     elif isinstance(layer, nn.PReLU) and weight is not None:
         layer.num_parameters = weight.shape[0]

@@ -116,6 +116,8 @@ def _sizes(found: Flow, units: _Units) -> Iterable[Size]:
         stated = isinstance(number_at((nodes[name].args, nodes[name].kwargs), place), int)
         if counted is None or not stated or (counted >= 0).any():
             yield Size(name, place, counted)
+    for (name, place), value in found.channels.numbers.items():
+        yield Size(name, place, None, value)
 
 
 @dataclass(frozen=True, eq=False)

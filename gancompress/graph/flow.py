@@ -14,13 +14,21 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from gancompress.graph.layout import Channels, Ids, Layout, along, constant, joined
 from gancompress.graph.rules import OpCall, OpRule, Part, builtin_rules
-from gancompress.graph.rules.base import apply_rule, outputs_like
+from gancompress.graph.rules.base import apply_rule, outputs_like, words
+from gancompress.graph.rules.sizes import keep_numbers
 from gancompress.graph.traced import TracedGenerator
 from gancompress.graph.values import TensorSpec, node_values
 
+_VIEWS = frozenset(
+    words(
+        "getattr view reshape flatten detach squeeze unsqueeze permute transpose t expand "
+        "expand_as getitem narrow select view_as"
+    )
+)
 _IN_PLACE = frozenset(
     {operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.setitem}
 )
+_PLAIN = (bool, int, float, complex, str, tuple, torch.dtype, torch.device, torch.layout)
 _READS = frozenset({"item", "tolist", "numpy", "__bool__", int, float, bool, len})
 
 
@@ -96,6 +104,8 @@ def flow(
         alone = (ignored or {}).get(node.name)
         _leave_alone(alone, call.layouts, channels)
         layouts[node] = _apply(rule, call, f"it is opaque ({reason})" if reason else "")
+        if _holds_tensor(value) and not (rule is not None and rule.sizes):
+            keep_numbers(call, freeze=rule is None)
         _leave_alone(alone, tree_leaves(layouts[node]), channels)
         if node.op == "call_module" and call.path not in parts:
             unknown[call.path] = call.where
@@ -178,7 +188,7 @@ def _apply(rule: OpRule | None, call: OpCall, reason: str) -> Any:
     """Apply a rule; whatever is unknown, or does not fit its rule, freezes what enters."""
     if not _holds_tensor(call.value):
         # Sizes and types say nothing about the channels' contents; numbers read from them do.
-        if call.layouts and (call.target in _READS or call.value is None):
+        if call.layouts and (call.target in _READS or not isinstance(call.value, _PLAIN)):
             call.freeze("it reads or writes single values")
         return call.value
     if rule is None:
@@ -244,6 +254,9 @@ def _measured_macs(node: fx.Node, module: fx.GraphModule, examples: Mapping[fx.N
     if not _holds_tensor((examples[node], tuple(specs.values()))):
         return 0
     counter = FlopCounterMode(display=False)
+    fast_attention = torch.backends.mha.get_fastpath_enabled()
+    # The fused attention of nn.MultiheadAttention is one operator that hides its products.
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
         with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad(), counter:
             env = tree_map(_blank_tensor, specs)
@@ -251,6 +264,8 @@ def _measured_macs(node: fx.Node, module: fx.GraphModule, examples: Mapping[fx.N
             getattr(fx.Interpreter(module), node.op)(node.target, args, kwargs)
     except Exception:  # noqa: BLE001 - code that cannot run on fake tensors
         return 0
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast_attention)
     return int(counter.get_total_flops()) // 2
 
 
@@ -266,9 +281,19 @@ def _is_weight(node: fx.Node, module: fx.GraphModule, value: Any) -> bool:
         return False
     held = _tensor(module, str(node.target))
     known = (*module.parameters(), *module.buffers())
-    return any(held is one for one in known) and not any(
-        _changes(user, node) for user in node.users
+    return any(held is one for one in known) and not _is_changed(node)
+
+
+def _is_changed(node: fx.Node) -> bool:
+    """Whether an operator writes into a tensor, or into a view of it."""
+    return any(
+        _changes(user, node) or (_is_view(user) and _is_changed(user)) for user in node.users
     )
+
+
+def _is_view(node: fx.Node) -> bool:
+    name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
+    return name in _VIEWS
 
 
 def _changes(user: fx.Node, node: fx.Node) -> bool:

@@ -120,6 +120,7 @@ class Channels:
         self.cuts: dict[int, set[str]] = {}
         self.weighed: set[int] = set()
         self.sizes: dict[tuple[str, Place], Ids | None] = {}
+        self.numbers: dict[tuple[str, Place], float] = {}
         self._union: Any = nx.utils.UnionFind()
         self._reasons: list[str] = ["it is tied to a tensor without channels"]
         self._frozen: dict[int, str] = {}

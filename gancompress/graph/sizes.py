@@ -19,28 +19,30 @@ class Size:
         place: Where the number is: position or name of the argument, then indices into it, or
             ``start`` and ``stop`` of a slice.
         units: Unit ids of the channels that it counts, -1 for those of no unit; None where torch
-            infers the size.
+            infers the size, or the number stays.
+        value: The number where it stays as it is at full width.
     """
 
     node: str
     place: tuple[int | str, ...]
     units: NDArray[np.int64] | None
+    value: float | None = None
 
-    def at(self, active: NDArray[np.bool_]) -> int:
+    def at(self, active: NDArray[np.bool_]) -> float:
         """Return the number for a subnet.
 
         Args:
             active: For each unit id whether it is active.
         """
         if self.units is None:
-            return INFERRED
+            return INFERRED if self.value is None else self.value
         return int(((self.units < 0) | active[np.maximum(self.units, 0)]).sum())
 
 
 Call = tuple[tuple[Any, ...], Mapping[str, Any]]
 
 
-def resized(call: Call, numbers: Mapping[tuple[int | str, ...], int]) -> Call:
+def resized(call: Call, numbers: Mapping[tuple[int | str, ...], float]) -> Call:
     """Return a call's arguments with other numbers in some places.
 
     Args:
@@ -71,7 +73,7 @@ def number_at(call: Call, place: tuple[int | str, ...]) -> Any:
     return value
 
 
-def _put(value: Any, place: list[int | str], number: int) -> Any:
+def _put(value: Any, place: list[int | str], number: float) -> Any:
     """Return a value with one number in it replaced, at any depth."""
     if not place:
         return number
@@ -89,14 +91,14 @@ def _put(value: Any, place: list[int | str], number: int) -> Any:
 
 def numbers_by_node(
     sizes: Iterable[Size], active: NDArray[np.bool_]
-) -> dict[str, dict[tuple[int | str, ...], int]]:
+) -> dict[str, dict[tuple[int | str, ...], float]]:
     """Return what all sizes are in a subnet, by node and place.
 
     Args:
         sizes: The sizes.
         active: For each unit id whether it is active.
     """
-    found: dict[str, dict[tuple[int | str, ...], int]] = {}
+    found: dict[str, dict[tuple[int | str, ...], float]] = {}
     for size in sizes:
         found.setdefault(size.node, {})[size.place] = size.at(active)
     return found

@@ -70,12 +70,24 @@ class GeneratorTracer(fx.Tracer):
         whole = whole_functions(self, root, functions)
         with quiet[0], quiet[1], _patched(self, root), whole, RawWeights(root, self):
             graph = self.trace(root)
+            self._refuse_assigned_buffers(root)
         # Hooks leave proxies on their layers, and proxies know their tracer: the circle would hold
         # the root's weights until the next collection of garbage.
         del self.root
         graph.output_node().type = None  # it would be the annotation of our own wrapper
         _drop_unused_sizes(graph)
         return graph
+
+    def _refuse_assigned_buffers(self, root: nn.Module) -> None:
+        """Refuse a submodule that gives a buffer a new value, which a graph cannot keep."""
+        for path, layer in root.named_modules():
+            for name, value in list(layer._buffers.items()):  # noqa: SLF001 - proxies hide from others
+                if not is_proxy(value):
+                    continue
+                if path:
+                    self.failure = (path, f"it assigns its buffer '{name}'")
+                    raise UntraceableError(self.failure[1])
+                self.specialise(f"buffer '{name}' keeps its value")
 
     def record_lean(
         self, root: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -168,7 +180,7 @@ class GeneratorTracer(fx.Tracer):
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
         """Record the reading of a parameter or buffer."""
-        if self.running:
+        if self.running or is_proxy(attr_val):  # a buffer may have been assigned a new value
             return attr_val
         return super().getattr(attr, attr_val, parameter_proxy_cache)
 

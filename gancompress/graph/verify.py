@@ -93,9 +93,14 @@ class _Check:
 
     @staticmethod
     def _run(interpreter: fx.Interpreter) -> list[Tensor]:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            result = interpreter.run(enable_io_processing=False)
+        usual = torch.get_default_dtype()
+        torch.set_default_dtype(torch.float64)  # for tensors that the generator makes itself
+        try:
+            with torch.no_grad(), torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                result = interpreter.run(enable_io_processing=False)
+        finally:
+            torch.set_default_dtype(usual)
         return [leaf.double() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
 
 
@@ -121,9 +126,19 @@ def _as_double(value: Any) -> Any:
 class _Quiet(NamedInterpreter):
     """Run a network with its noise replaced by a constant: a narrower one draws other noise."""
 
+    def fetch_args_kwargs_from_env(self, n: fx.Node) -> tuple[Any, Any]:
+        """Return a node's arguments, in double precision where the code asks for single."""
+        found: tuple[Any, Any] = fx.node.map_aggregate(
+            super().fetch_args_kwargs_from_env(n),
+            lambda v: torch.float64 if v is torch.float32 else v,
+        )
+        return found
+
     def run_node(self, n: fx.Node) -> Any:
         """Run a node; pass dropout on, and level what is drawn."""
         name = _name_of(n)
+        if n.op == "call_method" and name == "float":
+            return self.fetch_args_kwargs_from_env(n)[0][0].double()
         if n.op != "call_module" and "dropout" in name:
             return self.fetch_args_kwargs_from_env(n)[0][0]
         value = super().run_node(n)

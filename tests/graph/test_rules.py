@@ -143,8 +143,8 @@ ROWS: dict[str, Row] = {
     # combine
     "noise": after(lambda y: y + torch.randn_like(y), "8/8"),
     "new-zeros": after(lambda y: y + y.new_zeros(1, 1, 8, 8) + 1, "8/8"),
-    "new-zeros-stated": after(lambda y: y + y.new_zeros(1, 8, 1, 1), "8/8 made by new_zeros"),
-    "noise-stated": after(lambda y: y + torch.randn(1, 8, 1, 1), "8/8 made by randn"),
+    "new-zeros-stated": after(lambda y: y + y.new_zeros(1, 8, 1, 1), "8/8"),
+    "noise-stated": after(lambda y: y + torch.randn(1, 8, 1, 1), "8/8"),
     "dropout": after(lambda y: F.dropout(y, 0.5, training=True), "8/8"),
     "scalar-tensor": after(lambda y: torch.where(y > 0, y, y * 0.1), "8/8"),
     "scale": Row(

@@ -185,12 +185,15 @@ class OpRule(ABC):
         sets: What becomes of a tensor that carries several sets of channels (a weight, an outer
             product): ``one`` keeps the set along the usual axis and freezes the others, ``each``
             applies the rule set by set to the first argument, ``all`` leaves it to the rule.
+        sizes: Whether the rule looks at numbers that count channels. Where it does not, they stay
+            in a narrow net as they are at full width.
     """
 
     functions: ClassVar[frozenset[Any]] = frozenset()
     methods: ClassVar[frozenset[str]] = frozenset()
     modules: ClassVar[tuple[type[nn.Module], ...]] = ()
     sets: ClassVar[Literal["one", "each", "all"]] = "one"
+    sizes: ClassVar[bool] = False
 
     def matches(self, call: OpCall) -> bool:
         """Whether the rule stands for an operator call.

@@ -35,6 +35,7 @@ class FunctionalConvRule(OpRule):
     one convolution, and every group has the same channels (StyleGAN2, arXiv 1912.04958).
     """
 
+    sizes = True
     sets = "all"
     functions: ClassVar[frozenset[Any]] = frozenset(
         {F.conv1d, F.conv2d, F.conv3d, torch.conv1d, torch.conv2d, torch.conv3d} | _TRANSPOSED
@@ -129,6 +130,7 @@ class FunctionalLinearRule(OpRule):
 class FunctionalNormRule(OpRule):
     """``F.batch_norm``, ``F.instance_norm``, ``F.group_norm`` and ``F.layer_norm``."""
 
+    sizes = True
     functions: ClassVar[frozenset[Any]] = frozenset(
         {F.batch_norm, F.instance_norm, F.group_norm, F.layer_norm}
     )

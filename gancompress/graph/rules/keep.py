@@ -2,13 +2,16 @@
 
 import operator
 import re
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import fx, nn
 
-from gancompress.graph.layout import Layout, constant
+from gancompress.graph.layout import Layout, along, constant, joined
 from gancompress.graph.rules.base import LayoutTree, OpCall, OpRule, outputs_like, words
+from gancompress.graph.rules.sizes import ids_along
+from gancompress.graph.rules.views import repeated_ids, sequence, sequence_places
 
 _ACTIVATIONS = words(
     "relu relu6 elu selu celu gelu silu mish sigmoid tanh hardtanh hardswish hardsigmoid softplus "
@@ -80,7 +83,9 @@ class SpatialRule(OpRule):
 
     def apply(self, call: OpCall) -> LayoutTree:
         """Keep what varies before the spatial axes; tie what varies along them."""
-        layout = call.layouts[0]
+        layout, *others = call.layouts
+        for other in others:  # a grid to sample at has places, not channels, along its last axis
+            call.channels.freeze(other.ids, f"{call.where}: it is sampled by them")
         name = type(call.module).__name__ if call.module else call.target.__name__
         digit = re.search(r"(\d)d", name)
         spatial = int(digit[1]) if digit else len(layout.shape) - 2
@@ -105,11 +110,41 @@ class PadRule(OpRule):
 
 
 class CreateRule(OpRule):
-    """New tensors that take only type and device from another one."""
+    """New tensors: an axis as long as some channels, or of a stated length, may follow channels."""
 
+    sizes = True
+    functions = frozenset(
+        {torch.zeros, torch.ones, torch.empty, torch.full, torch.rand, torch.randn}
+    )
     methods = frozenset({"new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"})
 
     def apply(self, call: OpCall) -> LayoutTree:
-        """Lay out a tensor without channels."""
-        reason = f"it is tied to a tensor made by {call.where}"
-        return constant(call.shape, call.channels.fixed(reason))
+        """Lay out a tensor whose axes follow the channels that their lengths count."""
+        fixed = call.channels.fixed(f"it is tied to a tensor made by {call.where}")
+        planes = [constant(call.shape, fixed).ids]
+        first = 1 if isinstance(call.target, str) else 0
+        if call.target == "new_tensor":
+            return constant(call.shape, fixed)
+        raws, places = (f(call, first, "size") for f in (sequence, sequence_places))
+        for axis, length in enumerate(call.shape):
+            whole = _whole_shape(call, raws[axis])
+            if length == 1 or len(raws) != len(call.shape):
+                continue
+            ids = (
+                ids_along(whole, axis)
+                if whole is not None
+                else repeated_ids(call, raws[axis], places[axis], length)
+            )
+            planes += [] if ids is None or not len(ids) else [along(ids, axis, call.shape).ids]
+        return joined(planes, call.shape) or constant(call.shape, fixed)
+
+
+def _whole_shape(call: OpCall, raw: Any) -> Layout | None:
+    """Return the tensor whose whole shape is given, as in ``torch.zeros(x.shape)``."""
+    if not isinstance(raw, fx.Node) or raw.target not in {getattr, "size"} or len(raw.args) == 0:
+        return None
+    if isinstance(call.known.get(raw), int):
+        return None
+    source = raw.args[0]
+    found = call.known.get(source) if isinstance(source, fx.Node) else None
+    return found if isinstance(found, Layout) else None

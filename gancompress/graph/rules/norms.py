@@ -2,6 +2,7 @@
 
 from typing import cast
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -57,17 +58,18 @@ class GroupNormRule(OpRule):
 
 
 class LayerNormRule(OpRule):
-    """Layer norms: over channels they couple the statistics, over other axes they keep them."""
+    """Layer and RMS norms: over channels they couple the statistics, else they keep them."""
 
-    modules = (nn.LayerNorm,)
+    modules = (nn.LayerNorm, nn.RMSNorm)
 
     def apply(self, call: OpCall) -> LayoutTree:
         """Keep the layout; follow the channels where they are normalised over."""
-        norm = cast("nn.LayerNorm", call.module)
+        norm = cast("nn.LayerNorm | nn.RMSNorm", call.module)
         layout = call.layouts[0]
         count = len(norm.normalized_shape)
         inside = [axis - len(call.shape) for axis in layout.axes if axis >= len(call.shape) - count]
         if not inside:
+            self._leave(call, norm)
             return layout
         if len(layout.axes) > 1 or (count > 1 and not norm.elementwise_affine):
             return call.freeze()
@@ -78,6 +80,15 @@ class LayerNormRule(OpRule):
         names = [name for name, _ in norm.named_parameters()]
         add_part(call, Part("layer_norm", dict.fromkeys(names, tuple(axes)), ids, ids))
         return layout
+
+    @staticmethod
+    def _leave(call: OpCall, norm: nn.LayerNorm | nn.RMSNorm) -> None:
+        """Freeze a norm that is called on a tensor without channels, too."""
+        if len(norm.normalized_shape) == 1 and norm.elementwise_affine:
+            reason = f"{call.where}: it is called on a tensor without channels too"
+            fixed = np.full(norm.normalized_shape, call.channels.fixed(reason), dtype=np.int64)
+            names = [name for name, _ in norm.named_parameters()]
+            add_part(call, Part("layer_norm", dict.fromkeys(names, (fixed,)), fixed, fixed))
 
 
 class PReLURule(OpRule):

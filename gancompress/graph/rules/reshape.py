@@ -13,7 +13,7 @@ from gancompress.graph.layout import Ids, Layout, Place, along, channel_ids, joi
 from gancompress.graph.rules.base import LayoutTree, OpCall, OpRule
 from gancompress.graph.rules.sizes import Origin, counts_behind, ids_along, origin
 from gancompress.graph.rules.split import tie_parts
-from gancompress.graph.rules.views import sequence, sequence_places
+from gancompress.graph.rules.views import sequence, sequence_places, tie_alike
 
 _MERGES = frozenset({"flatten", "view_as", "reshape_as", "ravel"})
 
@@ -40,6 +40,7 @@ class ReshapeRule(OpRule):
     or the largest. Sizes that are constants, or computed from other channels, are counted anew.
     """
 
+    sizes = True
     sets = "all"
     functions = frozenset({torch.reshape, torch.flatten, torch.unflatten, torch.ravel})
     methods = frozenset({"view", "reshape", "unflatten"}) | _MERGES
@@ -61,6 +62,8 @@ class ReshapeRule(OpRule):
             if len(_large(outs, call.shape)) == 1
             and any(layout.shape[k] > 1 and not layout.varies(k) for k in ins)
         }
+        if call.target in {"view_as", "reshape_as"} and len(call.layouts) > 1:
+            tie_alike(call, result, call.layouts[1])
         return _counted(call, result, sizes, merged)
 
 
@@ -161,7 +164,8 @@ def _follows(call: OpCall, size: _Size, ids: Ids, axis: int) -> bool:
         return bool(raw == -1)
     source = call.known.get(first) if isinstance(first := (*raw.args, None)[0], fx.Node) else None
     if size.place is None and raw.target in {getattr, "size"} and isinstance(source, Layout):
-        return call.channels.roots(ids_along(source, axis)) == call.channels.roots(ids)
+        tie_alike(call, along(ids, axis, call.shape), source)
+        return True
     return origin(call, raw, ids) is Origin.OWN
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 from gancompress.graph.layout import Channels, Ids, Layout, Place, constant, joined
 from gancompress.graph.rules.base import LayoutTree, OpCall, OpRule, specs
-from gancompress.graph.rules.sizes import Origin, ids_along, origin
+from gancompress.graph.rules.sizes import Origin, counts_behind, ids_along, origin
 
 
 def tie_parts(ids: Ids, axis: int, parts: int, channels: Channels) -> None:
@@ -32,6 +32,7 @@ def tie_parts(ids: Ids, axis: int, parts: int, channels: Channels) -> None:
 class SplitRule(OpRule):
     """Chunk and split: equal parts narrow together, parts of stated sizes each by itself."""
 
+    sizes = True
     functions = frozenset({torch.chunk, torch.split, torch.tensor_split})
     methods = frozenset({"chunk", "split", "tensor_split"})
 
@@ -68,6 +69,8 @@ class SplitRule(OpRule):
             return ""
         if not equal or isinstance(raw, tuple | list):
             return "it cuts channels into unequal parts"
+        if name != "split" and counts_behind([raw], call):
+            return "it cuts as many parts as there are channels"
         tie_parts(layout.ids, axis, len(parts), call.channels)
         line = ids_along(parts[0], axis)
         if name == "split" and origin(call, raw, line) is not Origin.OWN:
@@ -113,6 +116,7 @@ class UnbindRule(OpRule):
 class IndexRule(OpRule):
     """Indexing and slicing a tensor, also by ``narrow`` and ``select``."""
 
+    sizes = True
     sets = "all"
     functions = frozenset({operator.getitem, torch.narrow, torch.select})
     methods = frozenset({"narrow", "select"})

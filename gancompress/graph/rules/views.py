@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import fx
 
-from gancompress.graph.layout import Ids, Layout, Place, along, concatenated, joined
+from gancompress.graph.layout import Ids, Layout, Place, along, concatenated, constant, joined
 from gancompress.graph.rules.base import LayoutTree, OpCall, OpRule, words
 from gancompress.graph.rules.sizes import Origin, counts_behind, ids_along, origin
 
@@ -27,6 +27,12 @@ class ViewRule(OpRule):
     def apply(self, call: OpCall) -> LayoutTree:
         """Run the operator on the tensor of ids, and read the layout off the result."""
         layout = call.layouts[0]
+        name = call.target if isinstance(call.target, str) else call.target.__name__
+        if name == "flip":
+            dims = call.args[1] if isinstance(call.args[1], tuple | list) else call.args[1:]
+            turned = [d % layout.ids.ndim for d in call.kwargs.get("dims", dims)]
+            kept = [d for d in turned if layout.ids.shape[d] > 1]
+            return Layout(np.flip(layout.ids, tuple(kept)), call.shape)
         shown = torch.from_numpy(layout.ids.copy()).expand(layout.shape)
         args = tuple(shown if a is layout else _stand_in(a) for a in call.args)
         if isinstance(call.target, str):
@@ -39,6 +45,7 @@ class ViewRule(OpRule):
 class ExpandRule(OpRule):
     """Expansion: a new axis whose length is a number of channels carries those channels."""
 
+    sizes = True
     sets = "all"
     functions = frozenset({torch.broadcast_to})
     methods = frozenset({"expand", "broadcast_to", "expand_as"})
@@ -48,6 +55,7 @@ class ExpandRule(OpRule):
         layout = with_rank(call.layouts[0], len(call.shape))
         if call.target == "expand_as":
             other = call.layouts[1]
+            tie_alike(call, layout, other)
             new = [along(line, k, call.shape).ids for k, line in _repeated(layout, other)]
         else:
             raws, places = (
@@ -64,6 +72,20 @@ class ExpandRule(OpRule):
                     own = repeated_ids(call, raw, place, call.shape[axis])
                     new += [] if own is None else [along(own, axis, call.shape).ids]
         return joined([*layout.planes, *new], call.shape) or call.freeze()
+
+
+def tie_alike(call: OpCall, layout: Layout, other: Layout) -> None:
+    """Tie the channels of two tensors that must have the same shape.
+
+    Args:
+        call: The call that wants it so.
+        layout: One of them, of the other's rank.
+        other: The other one.
+    """
+    for axis in layout.axes:
+        if layout.shape[axis] == other.shape[axis]:
+            own, theirs = ids_along(layout, axis), ids_along(other, axis)
+            call.channels.unite(own, theirs if len(theirs) else constant((1,)).ids)
 
 
 def _repeated(layout: Layout, other: Layout) -> Iterator[tuple[int, Ids]]:
@@ -179,6 +201,7 @@ def _unsqueezed(layout: Layout, axis: int) -> Layout:
 class RepeatRule(OpRule):
     """Tiling: the ids come again."""
 
+    sizes = True
     sets = "all"
     functions = frozenset({torch.tile, torch.repeat_interleave})
     methods = frozenset({"repeat", "tile", "repeat_interleave"})
