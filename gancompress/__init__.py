@@ -44,6 +44,7 @@ _HOMES = {
     "GancompressError": "errors",
     "MissingExtraError": "errors",
     "DataError": "errors",
+    "SubnetError": "errors",
 }
 
 if TYPE_CHECKING:
@@ -51,7 +52,12 @@ if TYPE_CHECKING:
     from gancompress.cost import Budget, Cost, measure_cost
     from gancompress.distill import distill
     from gancompress.elastic import SearchSpace, SubnetConfig, Supernet
-    from gancompress.errors import DataError, GancompressError, MissingExtraError
+    from gancompress.errors import (
+        DataError,
+        GancompressError,
+        MissingExtraError,
+        SubnetError,
+    )
     from gancompress.export import CompressedModel, ExportTarget, export
     from gancompress.graph import (
         ChannelGraph,
@@ -95,6 +101,7 @@ __all__ = [
     "SensitivityReport",
     "SortChannels",
     "SubnetConfig",
+    "SubnetError",
     "Supernet",
     "TracedGenerator",
     "Trial",

@@ -1,7 +1,7 @@
 """Find the channels that must be kept or dropped together, and the groups that they form."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -166,8 +166,8 @@ def _group(found: Flow, failures: Mapping[str, str]) -> tuple[tuple[ChannelGroup
     for line in lines:
         for one in line.ids[line.ids >= 0].tolist():
             uses[int(roots[one])][line.key, line.makes] += 1
-    for one, names in channels.cuts.items():
-        uses[channels.root(one)].update(names)
+    for root, cut in _cuts(found, roots):
+        uses[root][cut] += 1
     gathered: dict[Any, list[int]] = {}
     # In the order of their first ids, hence of their places in the first producer.
     for root in dict.fromkeys(roots.tolist()):
@@ -191,6 +191,19 @@ def _group(found: Flow, failures: Mapping[str, str]) -> tuple[tuple[ChannelGroup
     order = {line.name: k for k, line in reversed(list(enumerate(lines)))}
     groups.sort(key=lambda group: order[group.producers[0]])
     return tuple(groups), _Units(of_id, searchable)
+
+
+def _cuts(found: Flow, roots: Ids) -> Iterator[tuple[int, Any]]:
+    """Yield for each channel that is cut out the root of its unit, and the cut.
+
+    Of two units that own two channels each, one may have its first in a cut, and the other its
+    second: sorting must not exchange these units, hence the number of the channel in its unit.
+    """
+    seen: Counter[int] = Counter()
+    for one, root in enumerate(roots.tolist()):
+        for name in found.channels.cuts.get(one, ()):
+            yield root, (name, seen[root])
+        seen[root] += 1
 
 
 def _named(

@@ -106,6 +106,9 @@ def test_other_commands_name_what_is_there(block: Block, words: list[str]) -> No
             assert all((ROOT / folder / "pyproject.toml").is_file() for folder in folders)
         case ["python", "-m", "venv", ".venv"] | [".", ".venv/bin/activate"] | ["pytest"]:
             pass
+        case ["pytest", folder, *options]:
+            assert (ROOT / folder).is_dir()
+            assert set(options) <= {"-m", "slow", "-s"}
         case ["python", script, *_] | [script]:
             assert (ROOT / script).is_file()
         case _:

@@ -16,10 +16,10 @@ LABELS = 6
 class Modulation(nn.Module):
     """A plain norm whose scale and shift are computed from the label map."""
 
-    def __init__(self, channels: int, hidden: int = 8) -> None:
+    def __init__(self, channels: int, hidden: int = 8, labels: int = LABELS) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(channels, affine=False)
-        self.shared = nn.Sequential(nn.Conv2d(LABELS, hidden, 3, padding=1), nn.ReLU())
+        self.shared = nn.Sequential(nn.Conv2d(labels, hidden, 3, padding=1), nn.ReLU())
         self.gamma = nn.Conv2d(hidden, channels, 3, padding=1)
         self.beta = nn.Conv2d(hidden, channels, 3, padding=1)
 
@@ -34,16 +34,19 @@ class Modulation(nn.Module):
 class Block(nn.Module):
     """Residual block; the shortcut is learned where the number of channels changes."""
 
-    def __init__(self, inputs: int, outputs: int, wrap: Wrap) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, wrap: Wrap, hidden: int = 8, labels: int = LABELS
+    ) -> None:
         super().__init__()
         self.learned = inputs != outputs
         middle = min(inputs, outputs)
         self.conv_0 = wrap(nn.Conv2d(inputs, middle, 3, padding=1))
         self.conv_1 = wrap(nn.Conv2d(middle, outputs, 3, padding=1))
-        self.norm_0, self.norm_1 = Modulation(inputs), Modulation(middle)
+        self.norm_0 = Modulation(inputs, hidden, labels)
+        self.norm_1 = Modulation(middle, hidden, labels)
         if self.learned:
             self.conv_s = wrap(nn.Conv2d(inputs, outputs, 1, bias=False))
-            self.norm_s = Modulation(inputs)
+            self.norm_s = Modulation(inputs, hidden, labels)
 
     def shortcut(self, x: Tensor, labels: Tensor) -> Tensor:
         result: Tensor = self.conv_s(self.norm_s(x, labels)) if self.learned else x

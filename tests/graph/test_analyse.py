@@ -328,3 +328,20 @@ def test_a_size_computed_from_other_channels_is_counted_although_its_own_are_fro
     assert [group.key for group in graph.searchable()] == ["a"]
     assert "cumsum" in str(graph.group("b").frozen)
     assert failing_groups(traced, graph) == {}
+
+
+def test_units_of_which_a_cut_takes_different_channels_are_apart() -> None:
+    class Cut(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Conv2d(3, 8, 1), nn.Conv2d(8, 4, 1, groups=2)
+            self.out = nn.Conv2d(4 + 4, 3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.a(x)
+            return self.out(torch.cat([self.b(y), y[:, 2:6]], 1))
+
+    # The groups of b tie 1 to 5 and 2 to 6; of these pairs the slice takes the second and the
+    # first. Exchanging them, as sorting might, would mix up what it takes.
+    keys = [group.key for group in analyse(trace(Cut(), (picture(1, 3, 4, 4),))).searchable()]
+    assert keys == ["a[0:2,4:6]", "a[2:4,6:8]", "b"]

@@ -451,3 +451,25 @@ def test_copies_of_parametrised_layers_are_on_their_own() -> None:
     parametrize.remove_parametrizations(duplicate[0], "weight")
     assert torch.equal(net(x), expected)
     assert torch.equal(duplicate(x), expected)
+
+
+@pytest.mark.parametrize("needs_values", [False, True])
+def test_nothing_is_computed_unless_values_matter(needs_values: bool) -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        y = m.conv(x)
+        return y * (2 if y.sum() > 1e9 else 1) if needs_values else y
+
+    generator = Call(forward, conv=nn.Conv2d(3, 4, 1))
+    seen: list[type] = []
+    generator.conv.register_forward_hook(lambda _m, _args, out: seen.append(type(out)))
+    traced = trace(generator, (picture(1, 3, 4, 4),))
+    assert (torch.Tensor in seen) is needs_values
+    same(traced, generator, picture(2, 3, 4, 4))
+
+
+def test_tensors_that_are_made_from_nothing_keep_their_values() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        return m.conv(x) + torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 4, 1, 1)
+
+    generator = Call(forward, conv=nn.Conv2d(3, 4, 1))
+    same(trace(generator, (picture(1, 3, 4, 4),)), generator, picture(2, 3, 4, 4))
