@@ -177,6 +177,8 @@ class SearchConfig(Model):
         sampler: Optuna sampler.
         pictures: Validation pictures that a subnet is scored on, at least two.
         score: Name of the metric that a subnet is scored by, against the targets.
+        seeds: Whether the subnets that the run's sensitivity predicts best are scored early; it
+            must have been measured.
     """
 
     macs: str | float | None = None
@@ -185,6 +187,7 @@ class SearchConfig(Model):
     sampler: Literal["evolution", "random", "tpe"] = "evolution"
     pictures: int = Field(128, ge=2)
     score: str = "frechet-lite0"
+    seeds: bool = False
 
 
 class ExportConfig(Model):

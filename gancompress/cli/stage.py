@@ -30,6 +30,9 @@ def search(
     score: Annotated[
         str | None, typer.Option(metavar="METRIC", help="The metric that subnets are scored by.")
     ] = None,
+    seeds: Annotated[
+        bool | None, typer.Option("--seeds", help="Score what the sensitivity predicts best early.")
+    ] = None,
 ) -> None:
     """Score subnets of the distilled supernet under a budget, without retraining.
 
@@ -43,6 +46,7 @@ def search(
         "trials": trials,
         "sampler": sampler,
         "score": score,
+        "seeds": seeds,
     }
     made = _go_on(
         context,

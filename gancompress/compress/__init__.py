@@ -7,7 +7,7 @@ from gancompress.compress.job import Job
 from gancompress.compress.opening import open_run, open_teacher_run, read_config
 from gancompress.compress.pipeline import Outcome, compress, exported_file, run_stages
 from gancompress.compress.prepare import Project, prepare
-from gancompress.compress.records import read_summary
+from gancompress.compress.records import load_sensitivity, read_summary
 from gancompress.compress.results import (
     bench_models,
     evaluate_models,
@@ -18,7 +18,6 @@ from gancompress.compress.sensitivity import (
     Examined,
     Question,
     begin_sensitivity,
-    load_sensitivity,
     measure_sensitivity,
 )
 from gancompress.compress.stages import (

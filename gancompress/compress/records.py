@@ -10,7 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from gancompress.cost import Cost, Latency
 from gancompress.errors import RunError
 from gancompress.metrics import Scores
-from gancompress.store import RunDirectory
+from gancompress.sensitivity import SensitivityReport
+from gancompress.store import RunDirectory, read_json
+
+SENSITIVITY: Final = "sensitivity.json"
 
 
 class Record(BaseModel):
@@ -117,6 +120,19 @@ def read_summary(run: RunDirectory, stage: str) -> dict[str, Any]:
     place = run.path(f"stages/{stage}.json")
     check(_STAGES.get(stage, Record), summary, place, "remove it, and the stage is done again")
     return summary
+
+
+def load_sensitivity(run: RunDirectory) -> SensitivityReport:
+    """Read the report that `gancompress sensitivity` has written.
+
+    Args:
+        run: The run directory.
+
+    Raises:
+        RunError: If it is missing or damaged.
+    """
+    place = run.path(SENSITIVITY)
+    return SensitivityReport.from_json(json.dumps(read_json(place)), source=place)
 
 
 def check(record: type[Record], value: Any, path: Path, hint: str) -> None:

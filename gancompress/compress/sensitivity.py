@@ -14,6 +14,7 @@ from gancompress.compress.metrics import distances
 from gancompress.compress.opening import open_run, read_config
 from gancompress.compress.pictures import batches_of
 from gancompress.compress.prepare import load_generator, open_split
+from gancompress.compress.records import SENSITIVITY
 from gancompress.compress.stage import Stopwatch
 from gancompress.config import RunConfig
 from gancompress.elastic import SearchSpace
@@ -27,7 +28,6 @@ from gancompress.sensitivity import Inputs, Measure, SensitivityReport, sensitiv
 from gancompress.store import RunDirectory, write_atomic
 
 STAGE: Final = "sensitivity"
-REPORT: Final = "sensitivity.json"
 JOURNAL: Final = "sensitivity.jsonl"
 
 
@@ -229,23 +229,9 @@ def measure_sensitivity(
         storage=run.path(JOURNAL),
         emit=emit,
     )
-    write_atomic(run.path(REPORT), report.to_json().encode())
+    write_atomic(run.path(SENSITIVITY), report.to_json().encode())
     watch.finish({**asdict(question), "changes": len(report.layers) + len(report.groups)})
     return report
-
-
-def load_sensitivity(run: RunDirectory) -> SensitivityReport:
-    """Read the report of a run.
-
-    Args:
-        run: The run directory.
-
-    Raises:
-        RunError: If there is none, or it is damaged.
-    """
-    run.summary(STAGE)
-    place = run.path(REPORT)
-    return SensitivityReport.from_json(place.read_bytes(), source=place)
 
 
 def _inputs(data: Any, seed: int, most: int) -> Sequence[tuple[Any, ...]]:

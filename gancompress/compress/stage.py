@@ -17,6 +17,7 @@ _PRODUCTS: Final[Mapping[str, tuple[str, ...]]] = {
     "train": ("teacher/generator.safetensors", "teacher/discriminators.safetensors"),
     "distill": ("distill.safetensors", "distill-discriminators.safetensors"),
     "search": ("trials.json",),
+    "sensitivity": ("sensitivity.json",),
     "finetune": ("model/model.json", "model/weights.safetensors"),
 }
 

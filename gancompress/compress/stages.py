@@ -11,7 +11,7 @@ from gancompress.compress.checkpoint import load_into
 from gancompress.compress.metrics import find_metrics, score_with
 from gancompress.compress.opening import has_begun
 from gancompress.compress.prepare import Project
-from gancompress.compress.records import read_summary
+from gancompress.compress.records import load_sensitivity, read_summary
 from gancompress.compress.stage import Stopwatch, command, is_done, missing, require, skip
 from gancompress.compress.trials import load_trials, save_trials, trial_values
 from gancompress.cost import Budget, Cost, measure_cost
@@ -24,6 +24,7 @@ from gancompress.gan import Batch
 from gancompress.metrics import FrechetLite0, Lite0Features, ReferenceStatistics, evaluate
 from gancompress.search import SearchResult, search
 from gancompress.search.candidates import Candidates
+from gancompress.sensitivity import seeds
 from gancompress.store import RunDirectory, save_tensors, write_json
 
 CALIBRATION_PICTURES = 128
@@ -72,12 +73,13 @@ def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) 
         Every trial; of a search that is done, as it was written down.
 
     Raises:
-        RunError: If there is no distilled supernet.
+        RunError: If there is no distilled supernet, or seeds are asked for where the sensitivity
+            was not measured.
         BudgetError: If no subnet meets the budget.
     """
     if skip(run, "search", emit):
         return load_trials(run.path("trials.json"))
-    require(run, "search", "distill")
+    require(run, "search", "distill", *(["sensitivity"] if project.config.search.seeds else []))
     _load(run, project)
     settings, inputs = project.config.search, project.teacher.example_inputs
     watch = Stopwatch(run, "search")
@@ -88,6 +90,7 @@ def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) 
         cost=lambda net: measure_cost(net, inputs),
         trials=settings.trials,
         sampler=settings.sampler,
+        seeds=_seeds(run, project) if settings.seeds else (),
         seed=project.config.seed,
         storage=run.path("search.sqlite3"),
         emit=emit,
@@ -198,6 +201,16 @@ def candidates(project: Project) -> Candidates:
         supernet.space.choices,
         _budget(project),
         lambda config: measure_cost(supernet.materialise(config), inputs),
+    )
+
+
+def _seeds(run: RunDirectory, project: Project) -> tuple[SubnetConfig, ...]:
+    supernet, inputs = project.supernet, project.teacher.example_inputs
+    return seeds(
+        load_sensitivity(run),
+        supernet.space,
+        budget=_budget(project),
+        price=lambda config: measure_cost(supernet.materialise(config), inputs),
     )
 
 

@@ -2,6 +2,7 @@
 
 from gancompress.passes.activations import Patches, collect_activations
 from gancompress.passes.base import GraphPass, run_passes
+from gancompress.passes.candidates import Work
 from gancompress.passes.convolutions import decomposable
 from gancompress.passes.decompose import Decompose, Replacement
 from gancompress.passes.fold import FoldReparametrisation
@@ -17,6 +18,7 @@ __all__ = [
     "Replacement",
     "Separated",
     "SortChannels",
+    "Work",
     "collect_activations",
     "decomposable",
     "residual_convolutions",

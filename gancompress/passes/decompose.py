@@ -50,7 +50,10 @@ class Replacement:
 
     @property
     def error(self) -> float:
-        """Relative error of the output on the activations, else of the weights; 0 if it stays."""
+        """Relative error of the output on the activations, else of the weights; 0 if it stays.
+
+        A norm between the halves is left out of it.
+        """
         return 0.0 if self.found is None else self.found.error
 
     @property

@@ -1,14 +1,8 @@
 """What one change at a time costs, without training: which layers to decompose, how to narrow."""
 
 from gancompress.sensitivity.changes import Change
-from gancompress.sensitivity.measure import (
-    ERROR,
-    Inputs,
-    Measure,
-    joint_loss,
-    normalised_error,
-    sensitivity,
-)
+from gancompress.sensitivity.compare import ERROR, Inputs, Measure, normalised_error
+from gancompress.sensitivity.measure import joint_loss, sensitivity
 from gancompress.sensitivity.prune import predicted_loss, prune, seeds
 from gancompress.sensitivity.report import GroupEffect, LayerEffect, SensitivityReport
 

@@ -1,12 +1,11 @@
 """Change one thing, train nothing, and compare the pictures with the teacher's."""
 
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import torch
 from torch import Tensor, nn
@@ -31,17 +30,20 @@ from gancompress.sensitivity.changes import (
     plan_groups,
     plan_layers,
 )
+from gancompress.sensitivity.compare import (
+    ERROR,
+    Inputs,
+    Measure,
+    finite_loss,
+    normalised_error,
+    pictures_of,
+)
 from gancompress.sensitivity.journal import Entry, Journal, digest_of
 from gancompress.sensitivity.report import GroupEffect, LayerEffect, SensitivityReport
 
-Measure: TypeAlias = Callable[[Tensor, Tensor], float]
-"""A distance between a net's pictures and the teacher's ``(N, …)``: lower is better."""
-
 STAGE: Final = "sensitivity"
-ERROR: Final = "error"
 # Another number makes what earlier releases measured count no more.
 _PROTOCOL: Final = 1
-Inputs: TypeAlias = Sequence[tuple[Tensor, ...]]
 
 
 def sensitivity(
@@ -156,32 +158,41 @@ class _Bench:
             params=cost.params,
             samples=sum(len(batch[0]) for batch in self.inputs),
             layers=tuple(
-                LayerEffect(
-                    layer=change.target,
-                    kind=type(self.teacher.module.get_submodule(change.target)).__name__,
-                    macs=of_layers[change.target],
-                    macs_saved=entry.macs_saved,
-                    params_saved=entry.params_saved,
-                    losses={name: entry.losses[name] for name in names},
-                )
+                self._layer_effect(entry, change, of_layers[change.target], names)
                 for change, entry in effects
                 if change.kind == "decompose"
             ),
             groups=tuple(
-                GroupEffect(
-                    group=change.target,
-                    width=change.width,
-                    units=change.units,
-                    ratio=change.ratio,
-                    macs_saved=entry.macs_saved,
-                    params_saved=entry.params_saved,
-                    losses={name: entry.losses[name] for name in names},
-                )
+                _group_effect(entry, change, names)
                 for change, entry in effects
                 if change.kind == "narrow"
             ),
             skipped=dict(plan.skipped),
         )
+
+    def _layer_effect(
+        self, entry: Entry, change: Change, macs: int, names: Sequence[str]
+    ) -> LayerEffect:
+        return LayerEffect(
+            layer=change.target,
+            kind=type(self.teacher.module.get_submodule(change.target)).__name__,
+            macs=macs,
+            macs_saved=entry.macs_saved,
+            params_saved=entry.params_saved,
+            losses={name: entry.losses[name] for name in names},
+        )
+
+
+def _group_effect(entry: Entry, change: Change, names: Sequence[str]) -> GroupEffect:
+    return GroupEffect(
+        group=change.target,
+        width=change.width,
+        units=change.units,
+        ratio=change.ratio,
+        macs_saved=entry.macs_saved,
+        params_saved=entry.params_saved,
+        losses={name: entry.losses[name] for name in names},
+    )
 
 
 def _measured(
@@ -222,18 +233,10 @@ def _measure(
     drawn = pictures_of(net, bench.inputs)
     losses = dict(before.losses) if before is not None else {}
     for name in metrics.keys() - losses.keys():
-        losses[name] = _finite(metrics[name], drawn, teacher[0])
+        losses[name] = finite_loss(metrics[name], drawn, teacher[0])
     cost = bench.cost(net)
     saved = (teacher[1].macs - cost.macs, teacher[1].params - cost.params)
     return journal.put(change.key, saved, losses)
-
-
-def _finite(measure: Measure, drawn: Tensor, teacher: Tensor) -> float | None:
-    # Extractors refuse pictures that are not finite, and here they are a result.
-    if not torch.isfinite(drawn).all():
-        return None
-    value = float(measure(drawn, teacher))
-    return value if math.isfinite(value) else None
 
 
 def _progress(done: int, entry: Entry, metrics: Mapping[str, Measure]) -> StageProgress:
@@ -273,56 +276,7 @@ def joint_loss(
         The loss; None where it is not finite.
     """
     net = calibrate_batch_norm(decomposed(traced, layers, calibration).eval(), calibration)
-    return _finite(measure, pictures_of(net, inputs), pictures_of(traced.module, inputs))
-
-
-def pictures_of(net: nn.Module, inputs: Inputs) -> Tensor:
-    """Return what a net draws of all inputs, on the CPU.
-
-    Args:
-        net: In eval mode.
-        inputs: Batches of positional inputs.
-
-    Raises:
-        DataError: If it returns no single tensor.
-    """
-    device = next((p.device for p in net.parameters()), torch.device("cpu"))
-    drawn = []
-    with torch.no_grad():
-        for batch in inputs:
-            output: Any = net(*(x.to(device) for x in batch))
-            if not isinstance(output, Tensor):
-                raise DataError(
-                    f"the generator returns '{type(output).__name__}', not a tensor of pictures",
-                    hint="wrap it so that it returns the picture alone",
-                )
-            drawn.append(output.detach().cpu())
-    return torch.cat(drawn)
-
-
-def normalised_error(drawn: Tensor, teacher: Tensor) -> float:
-    """Return the squared error over the variance of the teacher's pictures.
-
-    Args:
-        drawn: Pictures of any shape.
-        teacher: Those of the teacher, of the same shape.
-
-    Returns:
-        0 for the same pictures, 1 for a net that draws the teacher's mean value everywhere.
-
-    Raises:
-        DataError: If the shapes differ.
-    """
-    if drawn.shape != teacher.shape:
-        raise DataError(
-            f"the changed generator drew {tuple(drawn.shape)}, and the teacher "
-            f"{tuple(teacher.shape)}",
-            hint="leave the layer alone, with `ignored`",
-        )
-    drawn, teacher = drawn.detach().double(), teacher.detach().double()
-    error, spread = drawn - teacher, teacher - teacher.mean()
-    variance = float(spread.square().mean())
-    return float(error.square().mean()) / max(variance, torch.finfo(torch.float32).tiny)
+    return finite_loss(measure, pictures_of(net, inputs), pictures_of(traced.module, inputs))
 
 
 def layer_macs(traced: TracedGenerator, layers: Sequence[str]) -> dict[str, int]:

@@ -2,10 +2,10 @@
 
 Run it with: python tests/benchmarks/fit_to_activations.py
 
-The residual blocks of the shipped OpenMoji teacher are decomposed with and without calibration on 32
-training pictures, and nothing is trained afterwards. Printed are how many times fewer MACs the blocks
-have, the mean relative error of their layers' outputs on the calibration data and on validation
-pictures, and the L1 distance to the teacher's pictures of the latter.
+The residual blocks of the shipped OpenMoji teacher are decomposed with and without calibration on
+32 training pictures, and nothing is trained afterwards. Printed are how many times fewer MACs the
+blocks have, the mean relative error of their layers' outputs on the calibration data and on
+validation pictures, and the L1 distance to the teacher's pictures of the latter.
 """
 
 import sys
@@ -28,8 +28,6 @@ FITTED = {True: "fitted", False: "by the weights"}
 OPTIONS: tuple[dict[str, Any], ...] = (
     {},
     {"multiplier": 2},
-    {"multiplier": 3},
-    {"method": "separable", "max_error": 0.2},
     {"method": "low_rank", "max_error": 0.2},
     {"method": "cheapest", "max_error": 0.2},
     {"method": "cheapest", "max_error": 0.3},
@@ -48,7 +46,8 @@ def main() -> None:
         for split in ("train", "val")
     )
     for options in OPTIONS:
-        for fitted in (False, True):
+        # Nearly nothing is that close by the weights alone.
+        for fitted in (True,) if "max_error" in options else (False, True):
             began = time.perf_counter()
             decompose = Decompose(paths, **options, calibration=known if fitted else ())
             line = describe(project, decompose, known, unseen)

@@ -9,6 +9,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from gancompress import Budget, Cost
+from gancompress.compress import load_sensitivity
+from gancompress.sensitivity import predicted_loss
+from gancompress.store import RunDirectory
+
 QUICK = ("--metric", "error", "--samples", "3", "--ratios", "0.5")
 
 
@@ -186,3 +191,33 @@ def test_compress_chooses_and_remembers(cli, base, teacher: Path, tmp_path: Path
         assert f"{layer}.depthwise" in json.dumps(graph)
     cli.ok("bench", out)
     assert "sensitivity" not in cli.progress
+
+
+def test_a_search_begins_with_what_was_predicted_best(cli, distilled: Path) -> None:
+    sentence, hint = cli.refused("search", distilled, "--seeds")
+    assert sentence.startswith("'search' goes on from 'sensitivity', which is not done")
+    assert f"gancompress sensitivity {distilled}" in hint
+
+    cli.ok("sensitivity", distilled, *QUICK)
+    found = json.loads(cli.ok("search", distilled, "--seeds", "--trials", "4", "--json"))
+    assert found["trials"] == 4
+    assert json.loads((distilled / "config.json").read_text())["search"]["seeds"] is True
+    trials = json.loads((distilled / "trials.json").read_text())["trials"]
+
+    report = load_sensitivity(RunDirectory(distilled))
+    limit = Budget(macs="4x").resolve(Cost(report.macs, 0, report.params))
+    assert all(trial["cost"]["macs"] <= limit.macs for trial in trials)
+    losses = [
+        sum(predicted_loss(report, key, width) or 0.0 for key, width in trial["widths"].items())
+        for trial in trials
+    ]
+    # Nothing that was narrowed without the report was predicted better.
+    assert min(losses[2:]) <= min(losses[:2])
+
+
+def test_a_report_that_is_damaged_is_told(cli, distilled: Path) -> None:
+    cli.ok("sensitivity", distilled, *QUICK, "--layers", "model.1")
+    (distilled / "sensitivity.json").write_text("{}")
+    sentence, hint = cli.refused("search", distilled, "--seeds")
+    assert "is no sensitivity report" in sentence
+    assert "gancompress sensitivity" in hint

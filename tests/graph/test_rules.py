@@ -263,6 +263,7 @@ ROWS: dict[str, Row] = {
     # produce
     "depthwise": two("d", conv(8, 16, groups=8), 16, {"a": "8/8"}),
     "depthwise-transposed": two("d", nn.ConvTranspose2d(8, 8, 2, 2, groups=8), 8, {"a": "8/8"}),
+    "depthwise-gathering": two("d", nn.ConvTranspose2d(8, 4, 2, 2, groups=4), 4, {"a": "4/8"}),
     "depthwise-shared": Row(
         lambda m, x: m.o(m.d(m.b(m.d(m.a(x))))),
         {"a": conv(3, 8), "d": conv(8, 8, groups=8), "b": conv(8, 8), "o": conv(8, 3)},

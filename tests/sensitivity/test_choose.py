@@ -4,7 +4,7 @@ import itertools
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gancompress.sensitivity import choose
@@ -21,6 +21,10 @@ GROUPS = st.lists(st.lists(OPTION, max_size=3), max_size=4).map(
 )
 
 
+# The first draw of a process is slow where many run at once.
+PATIENT = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+
+
 def counted(groups: list[list[Option]], chosen: tuple[int, ...]) -> Option:
     taken = [group[index] for group, index in zip(groups, chosen, strict=True)]
     assert all(option.allowed for option in taken)
@@ -32,6 +36,7 @@ def every(groups: list[list[Option]]) -> list[Option]:
     return [counted(groups, row) for row in itertools.product(*allowed)]
 
 
+@PATIENT
 @given(GROUPS, st.integers(0, 1300).map(lambda n: n / 64))
 def test_no_other_choice_saves_more_within_the_loss(
     groups: list[list[Option]], max_loss: float
@@ -42,6 +47,7 @@ def test_no_other_choice_saves_more_within_the_loss(
     assert found.saving == max(o.saving for o in every(groups) if o.loss <= max_loss)
 
 
+@PATIENT
 @given(GROUPS, st.floats(0, 1))
 def test_no_other_choice_loses_less_for_the_saving(
     groups: list[list[Option]], share: float

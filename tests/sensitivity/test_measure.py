@@ -293,3 +293,14 @@ def test_the_error_is_1_for_the_mean_and_needs_equal_shapes() -> None:
     assert normalised_error(teacher, teacher) == 0.0
     with pytest.raises(DataError, match=r"drew \(3,\), and the teacher \(2,\)"):
         normalised_error(torch.ones(3), teacher)
+
+
+def test_noise_that_the_net_draws_itself_is_no_loss() -> None:
+    class Noisy(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.first(x)
+            return self.last(self.up(self.second((x + torch.randn_like(x)).relu())))
+
+    report = sensitivity(traced(Noisy()), batches(), ratios=(), layers=("second",))
+
+    assert report.loss(report.layers[0]) < 1e-10
