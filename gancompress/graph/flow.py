@@ -1,7 +1,7 @@
 """Send channel ids through a graph, one operator rule at a time."""
 
 import operator
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from gancompress.graph.rules import OpCall, OpRule, Part, builtin_rules
 from gancompress.graph.rules.base import apply_rule, outputs_like, words
 from gancompress.graph.rules.sizes import keep_numbers
 from gancompress.graph.traced import TracedGenerator
-from gancompress.graph.values import TensorSpec, node_values
+from gancompress.graph.values import TensorSpec, copy_module, node_values
 
 _VIEWS = frozenset(
     words(
@@ -262,17 +262,32 @@ def _measured_macs(node: fx.Node, module: fx.GraphModule, examples: Mapping[fx.N
             env = tree_map(_blank_tensor, specs)
             args, kwargs = fx.node.map_arg((node.args, node.kwargs), env.__getitem__)
             getattr(fx.Interpreter(module), node.op)(node.target, args, kwargs)
-    except Exception:  # noqa: BLE001 - code that cannot run on fake tensors
-        return 0
+    except Exception:  # noqa: BLE001 - code that needs values, or knows real tensors only
+        return _macs_of_a_run(node, module, specs)
     finally:
         torch.backends.mha.set_fastpath_enabled(fast_attention)
     return int(counter.get_total_flops()) // 2
 
 
-def _blank_tensor(spec: Any) -> Any:
+def _macs_of_a_run(node: fx.Node, module: fx.GraphModule, specs: Mapping[fx.Node, Any]) -> int:
+    """Count the work of a layer that has to see values, by calling a copy of it on zeros."""
+    if node.op != "call_module":
+        return 0
+    counter = FlopCounterMode(display=False)
+    env = {n: _blank_tensor(spec, torch.zeros) for n, spec in specs.items()}
+    args, kwargs = fx.node.map_arg((node.args, node.kwargs), env.__getitem__)
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]), counter:
+            copy_module(module.get_submodule(str(node.target)))(*args, **kwargs)
+    except Exception:  # noqa: BLE001 - code that is content with the example only
+        return 0
+    return int(counter.get_total_flops()) // 2
+
+
+def _blank_tensor(spec: Any, make: Callable[..., Tensor] = torch.empty) -> Any:
     if not isinstance(spec, TensorSpec):
         return spec
-    return torch.empty(spec.shape, dtype=torch.float32 if spec.floating else torch.int64)
+    return make(spec.shape, dtype=torch.float32 if spec.floating else torch.int64)
 
 
 def _is_weight(node: fx.Node, module: fx.GraphModule, value: Any) -> bool:

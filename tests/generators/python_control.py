@@ -110,7 +110,7 @@ CASES = (
         "python-data-branch",
         Deciding,
         picture,
-        elastic=0.8,
+        elastic=0.56,
         why="the submodule that branches on a value is opaque, with what enters and leaves it",
         export=False,
     ),

@@ -6,10 +6,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import fx
 
 from gancompress.graph.layout import Ids, Layout, along, channel_ids, line, varying
 from gancompress.graph.rules.base import LayoutTree, OpCall, OpRule
-from gancompress.graph.rules.sizes import count_channels
+from gancompress.graph.rules.sizes import Origin, count_channels, origin
 from gancompress.graph.rules.views import sequence
 
 _TRANSPOSED = {
@@ -53,7 +54,11 @@ class FunctionalConvRule(OpRule):
         first, second = (line(weight, k, call.channels) for k in (0, 1))
         groups = int(call.argument(_GROUPS, "groups", default=1))
         transposed = call.target in _TRANSPOSED
-        if groups == len(inputs) > 1 and (transposed or len(second) == 1):
+        # As many groups as samples are none of single channels, even if there is one a sample.
+        raw = call.raw(_GROUPS, "groups")
+        by_sample = isinstance(raw, fx.Node) and origin(call, raw, inputs) is Origin.FREE
+        single = groups == len(inputs) > 1 and not by_sample
+        if single and (transposed or len(second) == 1):
             outputs = self._depthwise(call, inputs, (first, second), transposed=transposed)
         elif transposed:
             outputs = self._transposed(call, inputs, (first, second), groups)

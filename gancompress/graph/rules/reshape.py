@@ -88,6 +88,8 @@ def _regrouped(call: OpCall, layout: Layout, sizes: Mapping[int, _Size]) -> Ids 
         for axis in outs:
             if axis != keep:
                 ids = call.channels.unite_along(ids, axis)
+            elif len(_large(outs, call.shape)) > 1 and not _differs(ids, axis):
+                ids = ids.take([0], axis)  # one unit alone: no axis of these counts it
     return ids
 
 
