@@ -5,6 +5,7 @@ Timings want an idle machine, so the ordinary run leaves them out:
 """
 
 import json
+import os
 import random
 import subprocess
 import sys
@@ -45,7 +46,7 @@ def test_a_large_generator_is_analysed_in_seconds() -> None:
 
     assert found["total"] == {"params": PARAMETERS, "macs": MACS}
     assert found["elastic"]["macs"] > 0.99 * MACS
-    assert seconds <= MOST_SECONDS
+    assert seconds <= MOST_SECONDS, f"is the machine idle? its load is {os.getloadavg()[0]:.1f}"
     assert peak <= MOST_BYTES
 
 
@@ -90,4 +91,5 @@ def test_an_activated_subnet_is_nearly_as_fast_as_its_own_net(
         f"\nResNet-9, 1×3×256×256, {name}: activated {activated:.1f} ms, "
         f"materialised {materialised:.1f} ms, ratio {ratio:.3f}, bound {MOST_TIMES:.2f}"
     )
-    assert ratio <= MOST_TIMES
+    # Threads that wait for each other stretch out of all proportion where others want the cores.
+    assert ratio <= MOST_TIMES, f"is the machine idle? its load is {os.getloadavg()[0]:.1f}"
