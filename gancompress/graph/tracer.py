@@ -59,6 +59,7 @@ class GeneratorTracer(fx.Tracer):
         self.failure: tuple[str, str] | None = None
         self.running = False
         self._inputs: inspect.BoundArguments | None = None
+        self._defaults = False  # whether an input so far has a default
 
     def record(self, root: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> fx.Graph:
         """Run the module on its inputs and return the graph of what it did."""
@@ -144,6 +145,10 @@ class GeneratorTracer(fx.Tracer):
     def _placeholder(self, parameter: inspect.Parameter, value: Any) -> Any:
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
             return {k: self._input(k, v, ()) for k, v in value.items()}
+        if parameter.kind is inspect.Parameter.VAR_POSITIONAL and not self._defaults:
+            # One by one: another number of them could not be read by the graph, and torch.export
+            # hands a graph its keywords by position, where `*args` would take them.
+            return tuple(self._input(f"{parameter.name}_{k}", v, ()) for k, v in enumerate(value))
         if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
             proxy = self._input(f"*{parameter.name}", tuple(value), ())
             return tuple(proxy) if value else ()
@@ -151,6 +156,7 @@ class GeneratorTracer(fx.Tracer):
         return self._input(parameter.name, value, default)
 
     def _input(self, name: str, value: Any, default: tuple[Any, ...]) -> Any:
+        self._defaults = self._defaults or bool(default)
         node = self.create_node("placeholder", name, default, {})
         fixed = value is None or isinstance(value, bool | str)
         if fixed and (not default or default[0] is not value):

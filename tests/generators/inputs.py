@@ -118,7 +118,5 @@ CASES = (
         pictures,
         lambda: {"label": torch.tensor([2])},
         elastic=0.99,
-        xfail="torch.export hands an fx graph its keywords by position, where *pictures takes them",
-        gap="export",
     ),
 )
