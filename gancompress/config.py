@@ -141,7 +141,16 @@ class DecomposeConfig(Model):
     Args:
         layers: Names of modules, ``resblocks`` for the convolutions between residual additions,
             ``none``, or ``auto`` for those that the sensitivity of the teacher speaks for.
-        norm_between: Whether a norm stands between the two, as in the published networks.
+        method: ``separable``, ``low_rank`` (1×1 → k×k → 1×1), or ``cheapest`` of the two for each
+            layer; the last two need `max_error`.
+        multiplier: Depthwise filters for each channel.
+        max_error: Largest relative error of a layer: ranks or multiplier are the cheapest that
+            keep it, and layers where nothing does stay whole.
+        fit: Training pictures that the new layers are fitted to by least squares; 0 approximates
+            the weights alone.
+        norm_between: Whether a norm stands between the two, as in the published networks; nothing
+            is fitted then, as it undoes the fit.
+        depthwise_bias: Whether the depthwise half has a bias too, as in the published networks.
         max_loss: With ``auto``, the largest sum of the layers' losses; as many MACs as that
             allows are saved.
         macs: With ``auto``, the most MACs of the teacher with nothing but its layers decomposed,
@@ -154,7 +163,12 @@ class DecomposeConfig(Model):
     """
 
     layers: tuple[str, ...] | Literal["resblocks", "none", "auto"] = "resblocks"
+    method: Literal["separable", "low_rank", "cheapest"] = "separable"
+    multiplier: int = Field(1, ge=1)
+    max_error: float | None = Field(None, gt=0, lt=1)
+    fit: int = Field(128, ge=0)
     norm_between: bool = False
+    depthwise_bias: bool = False
     max_loss: float | None = Field(None, ge=0)
     macs: str | float | None = None
     metric: str = "perceptual-lite0"
@@ -164,6 +178,24 @@ class DecomposeConfig(Model):
     def _one_limit(self) -> Self:
         if self.max_loss is not None and self.macs is not None:
             raise ValueError("'max_loss' and 'macs' are both given, and one decides")
+        return self
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        chosen = self.max_error is not None
+        if self.method != "separable" and not chosen:
+            raise ValueError(f"'method' is '{self.method}', which goes by 'max_error': give it too")
+        if chosen and self.multiplier > 1:
+            raise ValueError("'multiplier' and 'max_error' both say how many filters there are")
+        if chosen and self.norm_between:
+            raise ValueError("'norm_between' undoes what 'max_error' fits")
+        plain = self.method == "separable" and not chosen and self.multiplier == 1
+        if self.layers == "auto" and not (plain and self.fit and not self.norm_between):
+            raise ValueError(
+                "'auto' measures layers that are separable, with one filter, fitted and without a "
+                "norm between: leave 'method', 'multiplier', 'max_error', 'fit' and "
+                "'norm_between' as they are"
+            )
         return self
 
 

@@ -18,7 +18,6 @@ from gancompress.sensitivity import SensitivityReport, joint_loss, sensitivity
 from gancompress.store import RunDirectory, write_json
 
 FILE: Final = "decompose.json"
-CALIBRATION_PICTURES: Final = 128
 
 
 @dataclass(frozen=True)
@@ -103,9 +102,13 @@ def calibration_inputs(data: Mapping[str, Any], config: RunConfig) -> list[tuple
 
     Args:
         data: The data by split.
-        config: The configuration.
+        config: The configuration; its ``decompose.fit`` is their number.
+
+    Returns:
+        Batches of positional inputs; none where nothing is fitted.
     """
-    train = batches_of(data["train"], config.seed, most=CALIBRATION_PICTURES)
+    most = config.decompose.fit
+    train = batches_of(data["train"], config.seed, most=most) if most else []
     return [batch.inputs for batch in train]
 
 

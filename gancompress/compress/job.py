@@ -182,6 +182,7 @@ class Job:
             metrics=metrics,
             generator=self.generator,
             choice=known_choice(self.run, self.config),
+            fitted=not self.run.stage_done("distill"),
             emit=emit,
         )
         rehearse(project, (*stages, *later))

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -107,6 +107,7 @@ def prepare(
     metrics: Mapping[str, Metric] = MappingProxyType({}),
     generator: nn.Module | None = None,
     choice: Choice | None = None,
+    fitted: bool = True,
     emit: Emit = discard,
 ) -> Project:
     """Open the data, load the teacher and make the supernet.
@@ -124,6 +125,8 @@ def prepare(
             builds the family's.
         choice: The layers that ``auto`` has chosen before; None chooses them where it is asked
             for.
+        fitted: Whether decomposed layers are fitted to training pictures; False saves the time
+            where trained weights take their place.
         emit: Receives events.
 
     Returns:
@@ -159,13 +162,7 @@ def prepare(
     if layers == "auto":
         choice = choice or choose_layers(config, folded, data, metrics, ignored, emit=emit)
         layers = choice.layers
-    decompose = Decompose(
-        layers,
-        norm_between=config.decompose.norm_between,
-        ignored=ignored,
-        # What was chosen by measurements is decomposed as it was measured.
-        calibration=() if choice is None else calibration_inputs(data, config),
-    )
+    decompose = _decompose(config, layers, data, ignored, fitted=fitted)
     student = run_passes(folded, [decompose, SortChannels(ignored=ignored)])
     space = SearchSpace.multiples_of(
         config.space.divisor, smallest=config.space.smallest, largest=config.space.largest
@@ -174,6 +171,29 @@ def prepare(
     steps.finish()
     return Project(
         config, family, options, traced, supernet, objective, data, tuple(targets), metrics, choice
+    )
+
+
+def _decompose(
+    config: RunConfig,
+    layers: tuple[str, ...] | Literal["resblocks", "none"],
+    data: Mapping[str, Any],
+    ignored: IgnoredScope,
+    *,
+    fitted: bool,
+) -> Decompose:
+    settings = config.decompose
+    # Under a limit of the error it is the fit that decides what the layers look like.
+    fitted = settings.max_error is not None or (fitted and not settings.norm_between)
+    return Decompose(
+        layers,
+        norm_between=settings.norm_between,
+        depthwise_bias=settings.depthwise_bias,
+        ignored=ignored,
+        method=settings.method,
+        multiplier=settings.multiplier,
+        max_error=settings.max_error,
+        calibration=calibration_inputs(data, config) if fitted else (),
     )
 
 
