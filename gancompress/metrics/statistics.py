@@ -6,6 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+import torch
 from filelock import FileLock
 from torch import Tensor
 
@@ -92,7 +93,7 @@ class StatisticsCache:
             features = _extract(extractor, pictures)
             about = {"references": digest, "features": json.dumps(extractor.protocol())}
             try:
-                save_tensors(place, {"features": features}, about)
+                save_tensors(place, {"features": features, "sha256": _sum(features)}, about)
             except StorageError as error:
                 return RealStatistics(features, digest, note=error.message)
             return RealStatistics(features, digest, place)
@@ -114,7 +115,16 @@ def _read(place: Path, shape: tuple[int, int]) -> Tensor | None:
     if not place.is_file():
         return None
     try:
-        features = load_tensors(place).get("features")
+        kept = load_tensors(place)
     except CheckpointError:
         return None
-    return features if features is not None and tuple(features.shape) == shape else None
+    features, digest = kept.get("features"), kept.get("sha256")
+    if features is None or digest is None or tuple(features.shape) != shape:
+        return None
+    return features if torch.equal(digest, _sum(features)) else None
+
+
+def _sum(features: Tensor) -> Tensor:
+    """Return the SHA-256 of features as 32 bytes."""
+    plain = features.contiguous().flatten().view(torch.uint8).numpy()
+    return torch.tensor(list(sha256(plain.tobytes()).digest()), dtype=torch.uint8)
