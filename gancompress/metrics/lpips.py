@@ -132,7 +132,7 @@ class Lpips(Metric):
         own = net.net.state_dict()
         state, source = self._weights()
         # Both number the layers as torchvision does, and torchmetrics puts them into slices.
-        wanted = {name: f"features.{name.split('.', 2)[2 if _sliced(name) else 1]}" for name in own}
+        wanted = {name: f"features.{_within_slice(name)}" for name in own}
         lacking = [
             name
             for name, theirs in wanted.items()
@@ -157,9 +157,9 @@ class Lpips(Metric):
         return load_weights(place), str(place)
 
 
-def _sliced(name: str) -> bool:
-    # "slices.0.3.weight" of SqueezeNet against "slice1.3.weight" of the others
-    return name.startswith("slices.")
+def _within_slice(name: str) -> str:
+    # "slices.0.3.weight" of SqueezeNet, "slice1.3.weight" of the others
+    return name.split(".", 2)[2] if name.startswith("slices.") else name.split(".", 1)[1]
 
 
 def _rgb(pictures: Tensor) -> Tensor:

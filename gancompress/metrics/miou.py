@@ -236,7 +236,7 @@ class MeanIou(Metric):
         return Measurement(
             float(shares[counted].mean()),
             {
-                "pixel_accuracy": float(matrix.diag().sum() / matrix.sum().clamp(min=1)),
+                "pixel_accuracy": int(matrix.diag().sum()) / int(matrix.sum()),
                 "iou": {
                     name: float(share) if used else None
                     for name, share, used in zip(names, shares, counted, strict=True)
@@ -287,14 +287,13 @@ def confusion(truth: Tensor, found: Tensor, classes: int) -> Tensor:
     Raises:
         DataError: If a class was found that is not among them.
     """
-    counted = (truth >= 0) & (truth < classes)
-    right, seen = truth[counted], found[counted]
-    if len(seen) and not (int(seen.min()) >= 0 and int(seen.max()) < classes):
+    if found.numel() and not (int(found.min()) >= 0 and int(found.max()) < classes):
         raise DataError(
-            f"the segmenter finds class {int(seen.max())}, and there are {classes}",
+            f"the segmenter finds class {int(found.max())}, and there are {classes}",
             hint="set the option 'classes', or map them by 'predicted'",
         )
-    pairs = torch.bincount(right * classes + seen, minlength=classes * classes)
+    counted = (truth >= 0) & (truth < classes)
+    pairs = torch.bincount(truth[counted] * classes + found[counted], minlength=classes * classes)
     return pairs.reshape(classes, classes)
 
 
