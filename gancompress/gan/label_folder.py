@@ -115,7 +115,8 @@ def nearest(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]
         ((np.arange(to) + 0.5) * have / to).astype(np.int64)
         for have, to in zip(values.shape, size, strict=True)
     )
-    return values[rows[:, None], columns]
+    result: npt.NDArray[Any] = values[rows[:, None], columns]
+    return result
 
 
 def _by_scene(folder: Path) -> dict[str, Path]:
@@ -139,6 +140,7 @@ def _check_shape(path: Path, shape: tuple[int, ...], expected: tuple[int, ...]) 
     # A pixel of rounding is allowed to whichever is smaller.
     if abs(height * wanted_width - width * wanted_height) > max(height, width, *expected):
         raise DataError(
-            f"'{path}' has {width}x{height} pixels, and its label map {wanted_width}x{wanted_height}",
+            f"'{path}' has {width}x{height} pixels, and its label map "
+            f"{wanted_width}x{wanted_height}",
             hint="cut both to the same part of the scene",
         )
