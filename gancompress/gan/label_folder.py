@@ -69,7 +69,7 @@ class LabelFolder:
             things = read_labels(instance[0])
             _check_shape(instance[0], things.shape, labels.shape)
             things = nearest(things, self.size)
-        return Labelled(nearest(labels, self.size), np.asarray(resized), things, str(label))
+        return Labelled(nearest(labels, self.size), np.array(resized), things, str(label))
 
 
 def read_labels(path: Path) -> Labels:
