@@ -9,7 +9,19 @@ from gancompress.gan.family import (
     Objective,
     collate,
 )
+from gancompress.gan.label_folder import LabelFolder, read_labels
+from gancompress.gan.labels import (
+    Augmentation,
+    LabelArrays,
+    Labelled,
+    LabelledPictures,
+    LabelMaps,
+    instance_edges,
+    one_hot,
+)
+from gancompress.gan.lite0 import Lite0
 from gancompress.gan.mobile import MobileResNetGenerator, SeparableBlock, SeparableConvolution
+from gancompress.gan.multiscale import FeaturePatchDiscriminator, MultiScaleDiscriminator
 from gancompress.gan.objective import (
     GanMode,
     PairedObjective,
@@ -20,6 +32,13 @@ from gancompress.gan.official import official_state
 from gancompress.gan.paired import PairedFiles, PairedPictures
 from gancompress.gan.pairs import FolderPairs, read_pairs
 from gancompress.gan.patchgan import PatchDiscriminator, PixelDiscriminator
+from gancompress.gan.perceptual import (
+    Lite0Perceptual,
+    PerceptualLoss,
+    PerceptualName,
+    VggPerceptual,
+    perceptual_loss,
+)
 from gancompress.gan.pictures import (
     find_pictures,
     read_picture,
@@ -39,18 +58,30 @@ from gancompress.gan.widths import ResNetWidths
 
 __all__ = [
     "AnyFamily",
+    "Augmentation",
     "Batch",
     "FamilyOptions",
+    "FeaturePatchDiscriminator",
     "FolderPairs",
     "GanFamily",
     "GanMode",
+    "LabelArrays",
+    "LabelFolder",
+    "LabelMaps",
+    "Labelled",
+    "LabelledPictures",
+    "Lite0",
+    "Lite0Perceptual",
     "MobileResNetGenerator",
+    "MultiScaleDiscriminator",
     "NormName",
     "Objective",
     "PairedFiles",
     "PairedObjective",
     "PairedPictures",
     "PatchDiscriminator",
+    "PerceptualLoss",
+    "PerceptualName",
     "PixelDiscriminator",
     "Recipe",
     "ResNetGenerator",
@@ -59,14 +90,19 @@ __all__ = [
     "SeparableBlock",
     "SeparableConvolution",
     "UNetGenerator",
+    "VggPerceptual",
     "collate",
     "discriminator_loss",
     "find_pictures",
     "generator_loss",
     "initialise_normal",
+    "instance_edges",
     "norm_layer",
     "official_state",
+    "one_hot",
     "parse",
+    "perceptual_loss",
+    "read_labels",
     "read_pairs",
     "read_picture",
     "read_toml",
