@@ -10,6 +10,18 @@ from gancompress.gan.family import (
     Objective,
     collate,
 )
+from gancompress.gan.label_folder import LabelFolder, read_labels
+from gancompress.gan.labels import (
+    Augmentation,
+    LabelArrays,
+    Labelled,
+    LabelledPictures,
+    LabelMaps,
+    instance_edges,
+    one_hot,
+)
+from gancompress.gan.lite0 import Lite0
+from gancompress.gan.multiscale import FeaturePatchDiscriminator, MultiScaleDiscriminator
 from gancompress.gan.objective import (
     GanMode,
     PairedObjective,
@@ -17,6 +29,13 @@ from gancompress.gan.objective import (
     generator_loss,
 )
 from gancompress.gan.patchgan import PatchDiscriminator
+from gancompress.gan.perceptual import (
+    Lite0Perceptual,
+    PerceptualLoss,
+    PerceptualName,
+    VggPerceptual,
+    perceptual_loss,
+)
 from gancompress.gan.resnet import (
     NormName,
     ResidualBlock,
@@ -27,25 +46,42 @@ from gancompress.gan.resnet import (
 
 __all__ = [
     "AnyFamily",
+    "Augmentation",
     "Batch",
     "FamilyOptions",
+    "FeaturePatchDiscriminator",
     "GanFamily",
     "GanMode",
+    "LabelArrays",
+    "LabelFolder",
+    "LabelMaps",
+    "Labelled",
+    "LabelledPictures",
+    "Lite0",
+    "Lite0Perceptual",
+    "MultiScaleDiscriminator",
     "NormName",
     "Objective",
     "PairedObjective",
     "PairedPictures",
     "PatchDiscriminator",
+    "PerceptualLoss",
+    "PerceptualName",
     "Recipe",
     "ResNetGenerator",
     "ResidualBlock",
+    "VggPerceptual",
     "collate",
     "discriminator_loss",
     "find_pictures",
     "generator_loss",
     "initialise_normal",
+    "instance_edges",
     "norm_layer",
+    "one_hot",
     "parse",
+    "perceptual_loss",
+    "read_labels",
     "read_pairs",
     "read_picture",
     "read_toml",

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from gancompress.errors import CheckpointError, ConfigError, DataError, MissingExtraError
+from gancompress.gan.lite0 import _same_padding, _SameConv2d
 from gancompress.metrics import Lite0Features
-from gancompress.metrics.lite0 import _same_padding, _SameConv2d
 
 
 @pytest.fixture

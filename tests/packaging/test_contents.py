@@ -47,10 +47,10 @@ def wheel_names(built: Path) -> set[str]:
 
 def data_files() -> set[str]:
     """Everything beside modules that lies in the packages, as the wheel names it."""
-    folder = ROOT / "plugins" / "pix2pix"
-    found = [*(folder / PLUGIN).rglob("*"), *(ROOT / "gancompress").rglob("*")]
+    packages = [ROOT / "gancompress", *(ROOT / "plugins").glob("*/gancompress_*")]
+    found = [path for package in packages for path in package.rglob("*")]
     files = [p for p in found if p.is_file() and p.suffix not in {".py", ".pyc"}]
-    bases = (folder, ROOT)
+    bases = [package.parent for package in reversed(packages)]
     return {str(next(p.relative_to(b) for b in bases if p.is_relative_to(b))) for p in files}
 
 
@@ -77,16 +77,16 @@ def test_the_source_archive_has_the_teachers_too(built: Path) -> None:
 
 def test_the_installation_that_runs_the_tests_has_them() -> None:
     # Editable or not: what the family reads lies where the import system finds the package.
-    folder = Path(str(resources.files(PLUGIN)))
+    def installed(name: str) -> Path:
+        package, _, place = name.partition("/")
+        return Path(str(resources.files(package))) / place
 
-    assert not {name for name in data_files() if not (folder.parent / name).is_file()} - {
-        "gancompress/py.typed"
-    }
+    assert not {name for name in data_files() if not installed(name).is_file()}
 
 
 def test_a_shipped_teacher_is_small_and_has_its_licence_beside_it() -> None:
-    teachers = ROOT / "plugins" / "pix2pix" / PLUGIN / "teachers"
-    for folder in {path.parent for path in teachers.rglob("*.safetensors")}:
+    weights = (ROOT / "plugins").glob("*/gancompress_*/teachers/**/*.safetensors")
+    for folder in {path.parent for path in weights}:
         assert {path.name for path in folder.iterdir()} >= set(TEACHER), folder
         for path in folder.glob("*.safetensors"):
             assert path.stat().st_size <= 8 * 2**20, path

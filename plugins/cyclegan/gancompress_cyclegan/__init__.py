@@ -1,0 +1,1 @@
+"""The CycleGAN family: two generators, two critics, and pictures without partners."""
