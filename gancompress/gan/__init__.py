@@ -43,6 +43,7 @@ from gancompress.gan.resnet import (
     initialise_normal,
     norm_layer,
 )
+from gancompress.gan.source import Source, SourceKind, fetch_source
 
 __all__ = [
     "AnyFamily",
@@ -70,9 +71,12 @@ __all__ = [
     "Recipe",
     "ResNetGenerator",
     "ResidualBlock",
+    "Source",
+    "SourceKind",
     "VggPerceptual",
     "collate",
     "discriminator_loss",
+    "fetch_source",
     "find_pictures",
     "generator_loss",
     "initialise_normal",

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from gancompress.config import Recipe
+from gancompress.gan.source import Source
 
 
 class FamilyOptions(BaseModel):
@@ -145,6 +146,10 @@ class GanFamily(ABC, Generic[OptionsT]):
 
     def recipes(self) -> Mapping[str, Recipe]:
         """Return ready-made configurations by name; none by default."""
+        return {}
+
+    def sources(self) -> Mapping[str, Source]:
+        """Return published data sets and checkpoints by name; none by default."""
         return {}
 
     def import_checkpoint(
