@@ -10,6 +10,7 @@ import typer
 from gancompress import __version__
 from gancompress.cli import (
     compress,
+    data,
     demo,
     distill,
     inspect,
@@ -45,6 +46,7 @@ app.command("finetune")(guarded(stage.finetune))
 app.command("export")(guarded(stage.export))
 app.command("evaluate")(guarded(stage.evaluate))
 app.command("bench")(guarded(stage.bench))
+app.add_typer(data.app, name="data")
 app.command("plugins")(guarded(plugins.plugins))
 
 

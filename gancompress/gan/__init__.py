@@ -10,7 +10,8 @@ from gancompress.gan.family import (
     Objective,
     collate,
 )
-from gancompress.gan.label_folder import LabelFolder, read_labels
+from gancompress.gan.folders import Part, SplitFolders, stem_of
+from gancompress.gan.label_folder import LabelFolder, nearest, read_labels, scene_of
 from gancompress.gan.labels import (
     Augmentation,
     LabelArrays,
@@ -36,6 +37,7 @@ from gancompress.gan.perceptual import (
     VggPerceptual,
     perceptual_loss,
 )
+from gancompress.gan.prepare import Preparer, Sample, carve, prepare_data
 from gancompress.gan.resnet import (
     NormName,
     ResidualBlock,
@@ -65,15 +67,20 @@ __all__ = [
     "Objective",
     "PairedObjective",
     "PairedPictures",
+    "Part",
     "PatchDiscriminator",
     "PerceptualLoss",
     "PerceptualName",
+    "Preparer",
     "Recipe",
     "ResNetGenerator",
     "ResidualBlock",
+    "Sample",
     "Source",
     "SourceKind",
+    "SplitFolders",
     "VggPerceptual",
+    "carve",
     "collate",
     "discriminator_loss",
     "fetch_source",
@@ -81,13 +88,17 @@ __all__ = [
     "generator_loss",
     "initialise_normal",
     "instance_edges",
+    "nearest",
     "norm_layer",
     "one_hot",
     "parse",
     "perceptual_loss",
+    "prepare_data",
     "read_labels",
     "read_pairs",
     "read_picture",
     "read_toml",
+    "scene_of",
+    "stem_of",
     "to_tensor",
 ]

@@ -69,7 +69,7 @@ class LabelFolder:
             things = read_labels(instance[0])
             _check_shape(instance[0], things.shape, labels.shape)
             things = nearest(things, self.size)
-        return Labelled(nearest(labels, self.size), np.asarray(resized), things, str(label))
+        return Labelled(nearest(labels, self.size), np.array(resized), things, str(label))
 
 
 def read_labels(path: Path) -> Labels:
@@ -118,12 +118,22 @@ def nearest(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]
     return values[rows[:, None], columns]
 
 
+def scene_of(path: Path) -> str:
+    """Return the name of a file's scene, without the endings of Cityscapes.
+
+    Args:
+        path: A label map, a picture or an instance map.
+    """
+    scene = path.stem
+    for suffix in _SUFFIXES:
+        scene = scene.removesuffix(suffix)
+    return scene
+
+
 def _by_scene(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in find_pictures(folder):
-        scene = path.stem
-        for suffix in _SUFFIXES:
-            scene = scene.removesuffix(suffix)
+        scene = scene_of(path)
         if scene in found:
             raise DataError(
                 f"'{found[scene]}' and '{path}' are of the same scene",
@@ -139,6 +149,7 @@ def _check_shape(path: Path, shape: tuple[int, ...], expected: tuple[int, ...]) 
     # A pixel of rounding is allowed to whichever is smaller.
     if abs(height * wanted_width - width * wanted_height) > max(height, width, *expected):
         raise DataError(
-            f"'{path}' has {width}x{height} pixels, and its label map {wanted_width}x{wanted_height}",
+            f"'{path}' has {width}x{height} pixels, and its label map "
+            f"{wanted_width}x{wanted_height}",
             hint="cut both to the same part of the scene",
         )

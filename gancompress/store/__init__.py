@@ -1,7 +1,7 @@
 """What a run leaves on the disk: atomic files, tensors, checkpoints and the run directory."""
 
 from gancompress.store.archive import ArchiveFormat, tree_size, unpack
-from gancompress.store.atomic import read_json, write_atomic, write_json
+from gancompress.store.atomic import fresh_folder, read_json, write_atomic, write_json
 from gancompress.store.cache import cache_folder
 from gancompress.store.checkpoint import Checkpoint, load_latest_checkpoint, save_checkpoint
 from gancompress.store.download import download, fetch
@@ -17,6 +17,7 @@ __all__ = [
     "cache_folder",
     "download",
     "fetch",
+    "fresh_folder",
     "load_latest_checkpoint",
     "load_tensors",
     "load_weights",

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final, Literal, TypeAlias
 
 from gancompress.errors import DataError, StorageError
-from gancompress.store.atomic import storage_errors
+from gancompress.store.atomic import fresh_folder
 
 ArchiveFormat: TypeAlias = Literal["zip", "tar.gz", "tar"]
 _BROKEN: Final = (
@@ -33,25 +33,18 @@ def unpack(archive: Path, target: Path, kind: ArchiveFormat) -> None:
 
     Args:
         archive: The file.
-        target: The folder, which does not exist yet.
+        target: The folder, which does not exist yet or is empty.
         kind: Format of the archive.
 
     Raises:
         DataError: If it is no such archive, is damaged, or holds what is refused.
         StorageError: If the disk is full, or the folder is there already or cannot be written.
     """
-    partial = target.with_name(f".{target.name}.unpacking")
-    with storage_errors(target):
-        if target.exists():
-            raise StorageError(f"'{target}' is there already", hint="move it away")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        try:
-            with _explained(archive, kind):
-                _write_all(archive, kind, partial)
-            _inner(partial).replace(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
+    with fresh_folder(target) as partial:
+        inner = partial / target.name
+        with _explained(archive, kind):
+            _write_all(archive, kind, inner)
+        _move_up(inner, partial)
 
 
 def tree_size(folder: Path) -> tuple[int, int]:
@@ -64,10 +57,17 @@ def tree_size(folder: Path) -> tuple[int, int]:
     return len(sizes), sum(sizes)
 
 
-def _inner(folder: Path) -> Path:
-    """Return the one folder that holds everything, or the folder itself."""
-    entries = list(folder.iterdir())
-    return entries[0] if len(entries) == 1 and entries[0].is_dir() else folder
+def _move_up(inner: Path, folder: Path) -> None:
+    """Move what lies in a folder into the one around it, without a folder that holds it all."""
+    entries = list(inner.iterdir())
+    source = entries[0] if len(entries) == 1 and entries[0].is_dir() else inner
+    # Under a name that no archive has, so that nothing inside can stand in its way.
+    apart = folder / ".apart"
+    source.replace(apart)
+    shutil.rmtree(inner, ignore_errors=True)
+    for entry in apart.iterdir():
+        entry.replace(folder / entry.name)
+    apart.rmdir()
 
 
 def _write_all(archive: Path, kind: ArchiveFormat, folder: Path) -> None:
@@ -85,7 +85,9 @@ def _write_all(archive: Path, kind: ArchiveFormat, folder: Path) -> None:
             shutil.copyfileobj(file, out)
         count += 1
     if not count:
-        raise DataError(f"'{archive}' is an empty archive", hint="fetch it again, or from another address")
+        raise DataError(
+            f"'{archive}' is an empty archive", hint="fetch it again, or from another address"
+        )
 
 
 def _zip_members(archive: Path) -> Iterator[tuple[str, int, IO[bytes]]]:

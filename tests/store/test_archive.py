@@ -122,6 +122,7 @@ def test_a_damaged_member_is_refused(tmp_path: Path) -> None:
 def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
     archive = tar(tmp_path / "a", {"x": b"1"})
     (tmp_path / "target").mkdir()
+    (tmp_path / "target" / "mine").touch()
     with pytest.raises(StorageError, match="is there already"):
         unpack(archive, tmp_path / "target", "tar.gz")
 

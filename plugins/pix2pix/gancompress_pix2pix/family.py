@@ -1,6 +1,6 @@
 """The family itself: what builds the generator, the data and the objective."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -16,8 +16,11 @@ from gancompress.gan import (
     PairedObjective,
     PairedPictures,
     PatchDiscriminator,
+    Preparer,
     Recipe,
     ResNetGenerator,
+    Source,
+    SplitFolders,
     initialise_normal,
     parse,
     read_pairs,
@@ -25,6 +28,8 @@ from gancompress.gan import (
 )
 from gancompress_pix2pix.openmoji import Pixels, render_pairs, split_of
 from gancompress_pix2pix.options import Pix2PixOptions
+from gancompress_pix2pix.prepare import PAIRS, pair_folders
+from gancompress_pix2pix.sources import published_sources
 
 
 class Pix2Pix(GanFamily[Pix2PixOptions]):
@@ -71,6 +76,18 @@ class Pix2Pix(GanFamily[Pix2PixOptions]):
             path.stem: _recipe(path, package)
             for path in sorted((package / "recipes").glob("*.toml"))
         }
+
+    def sources(self) -> Mapping[str, Source]:
+        """Return the published sets and checkpoints."""
+        return published_sources()
+
+    def preparers(self) -> Sequence[Preparer]:
+        """Return what makes pairs of two folders."""
+        return (PAIRS,)
+
+    def folders(self, options: Pix2PixOptions) -> Sequence[SplitFolders]:
+        """Return the three splits, each side by side or in ``A`` and ``B``."""
+        return () if options.data == "openmoji" else pair_folders(Path(options.data))
 
 
 def _recipe(path: Path, package: Path) -> Recipe:
