@@ -25,6 +25,7 @@ from gancompress.store import RunDirectory
 
 SHOWN: Final = 8
 RUNS: Final = 50
+_PICTURE_CHANNELS: Final = (1, 3)
 
 Draw = Callable[[Path, Mapping[str, Tensor]], object]
 """Writes a picture grid: a path, and pictures ``(N, C, H, W)`` in [-1, 1] by column."""
@@ -217,8 +218,10 @@ def _further(project: Project, compressed: nn.Module) -> dict[str, dict[str, Any
 @torch.no_grad()
 def _samples(project: Project, net: nn.Module) -> dict[str, Tensor]:
     batch: Batch = project.samples("test", SHOWN)
+    given = batch.inputs[0]
     pictures = {
-        "input": batch.inputs[0],
+        # A label map of many channels is no picture; what costs nothing shows what it says.
+        "input": given if given.shape[1] in _PICTURE_CHANNELS else project.baseline(batch),
         "target": batch.target,
         "teacher": project.teacher.module.eval()(*batch.inputs),
         "compressed": net(*batch.inputs),

@@ -115,7 +115,8 @@ def nearest(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]
         ((np.arange(to) + 0.5) * have / to).astype(np.int64)
         for have, to in zip(values.shape, size, strict=True)
     )
-    return values[rows[:, None], columns]
+    result: npt.NDArray[Any] = values[rows[:, None], columns]
+    return result
 
 
 def scene_of(path: Path) -> str:

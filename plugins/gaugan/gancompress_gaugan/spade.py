@@ -62,7 +62,8 @@ class Spade(nn.Module):
         """
         hidden = self.mlp_shared(F.interpolate(labels, size=x.shape[2:], mode="nearest"))
         normalised: Tensor = self.param_free_norm(x)
-        return normalised * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden)
+        result: Tensor = normalised * (1 + self.mlp_gamma(hidden)) + self.mlp_beta(hidden)
+        return result
 
 
 class SpadeBlock(nn.Module):
@@ -106,5 +107,6 @@ class SpadeBlock(nn.Module):
         """Map ``(N, channels_in, h, w)`` to ``(N, channels_out, h, w)``."""
         inside = self.conv_0(F.leaky_relu(self.norm_0(x, labels), SLOPE))
         inside = self.conv_1(F.leaky_relu(self.norm_1(inside, labels), SLOPE))
-        shortcut: Tensor = self.conv_s(self.norm_s(x, labels)) if self.learned_shortcut else x
-        return shortcut + inside
+        shortcut = self.conv_s(self.norm_s(x, labels)) if self.learned_shortcut else x
+        result: Tensor = shortcut + inside
+        return result
