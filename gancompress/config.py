@@ -261,6 +261,7 @@ class Recipe(Model):
         finetune: The chosen subnet's training.
         export: The export.
         evaluate: The evaluation.
+        metrics: Options of metrics by the metric's name, such as ``{"fid": {"weights": "…"}}``.
     """
 
     description: str = ""
@@ -275,6 +276,7 @@ class Recipe(Model):
     finetune: DistillConfig = DistillConfig()
     export: ExportConfig = ExportConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 class RunConfig(Recipe):

@@ -1,6 +1,7 @@
 """Settings and options of the whole suite."""
 
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -15,3 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write the files of tests/golden anew"
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep statistics and downloads of a test run out of the user's own cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANCOMPRESS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield

@@ -147,7 +147,7 @@ def command_line() -> str:
 
     root: Any = typer.main.get_command(app)
     sections = [f"## Global options\n\n{_docstring(root)}\n\n{_parameters(root)}"]
-    for name, verb in root.commands.items():
+    for name, verb in _verbs(root.commands):
         arguments = [p for p in verb.params if p.param_type_name == "argument"]
         usage = " ".join(
             ["gancompress", name, *(_metavar(p) for p in arguments), "[options]"]
@@ -156,6 +156,14 @@ def command_line() -> str:
         )
         sections.append(f"## `{name}`\n\n`{usage}`\n\n{_docstring(verb)}\n\n{_parameters(verb)}")
     return "\n\n".join(sections)
+
+
+def _verbs(commands: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for name, command in commands.items():
+        if getattr(command, "commands", None):  # a group, such as the verbs about data
+            yield from _verbs(command.commands, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _docstring(command: Any) -> str:

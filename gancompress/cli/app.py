@@ -25,7 +25,7 @@ from gancompress.errors import GancompressError
 
 INTERRUPTED = 130
 # Global flags are understood after the verb too, where people write them.
-_FLAGS = ("--json", "--quiet", "--traceback")
+_FLAGS = ("--json", "--quiet", "--traceback", "--trust")
 
 app = typer.Typer(
     name="gancompress",
@@ -65,6 +65,12 @@ def root(
     no_plugin: Annotated[list[str] | None, typer.Option(help="Leave a plugin out.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print results as JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show no progress.")] = False,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            "--trust", help="Load files that run code when they are loaded, such as TorchScript."
+        ),
+    ] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show where a user mistake was found.")
     ] = False,
@@ -74,10 +80,12 @@ def root(
 ) -> None:
     """Compress any conditional image generator.
 
-    --json, --quiet and --traceback may stand after the verb too.
+    --json, --quiet, --trust and --traceback may stand after the verb too.
     """
     del traceback, version
-    context.obj = Globals(tuple(plugin or ()), tuple(no_plugin or ()), json, quiet, sys.stdout)
+    context.obj = Globals(
+        tuple(plugin or ()), tuple(no_plugin or ()), json, quiet, trust, sys.stdout
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -57,4 +57,5 @@ def compress(
     chosen, merged = given.settle(host)
     if steps is not None:
         merged = scale_steps(merged, steps)
-    options.compress(host, Job.begin(out, chosen, merged, host, teacher=teacher))
+    job = Job.begin(out, chosen, merged, host, teacher=teacher, trust=options.trust)
+    options.compress(host, job)

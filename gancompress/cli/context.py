@@ -24,6 +24,7 @@ class Globals:
         blocked: Names of plugins that are left out.
         json: Whether results are printed as JSON.
         quiet: Whether progress is hidden.
+        trust: Whether files that run code when they are loaded may be loaded.
         stdout: Where results go, whatever `sys.stdout` is by then.
     """
 
@@ -31,6 +32,7 @@ class Globals:
     blocked: tuple[str, ...] = ()
     json: bool = False
     quiet: bool = False
+    trust: bool = False
     stdout: TextIO = field(default_factory=lambda: sys.stdout)
 
     def host(self) -> "PluginHost":
@@ -78,7 +80,10 @@ class Globals:
         from gancompress.compress import read_summary, summarise
         from gancompress.report import ModelFigures, metric_lines, plain_text, summary_table
 
-        figures = {name: ModelFigures(**row) for name, row in summarise(run).items()}
+        rows = summarise(run)
+        figures = {
+            name: ModelFigures(**rows[name]) for name in ("teacher", "compressed", "baseline")
+        }
         further = read_summary(run, "evaluate") if run.stage_done("evaluate") else {}
         lines = [*metric_lines(further.get("metrics", {})), *more]
         self.show(value, "\n".join([plain_text(summary_table(**figures)).rstrip(), *lines]))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gancompress.cli import options as shared
+from gancompress.cli import statistics
 from gancompress.cli.context import Globals
 from gancompress.cli.guard import guarded
 from gancompress.errors import ConfigError
@@ -169,6 +170,9 @@ def verify(
     options.show({"sound": report.sound, **found}, "\n".join(lines))
     if not report.sound:
         raise typer.Exit(1)
+
+
+app.command("stats")(guarded(statistics.stats))
 
 
 def _sources(host: "PluginHost", family: str | None) -> "dict[str, Source]":

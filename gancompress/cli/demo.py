@@ -37,7 +37,7 @@ def demo(
     _check_teacher(merged)
     if steps is not None:
         merged = scale_steps(merged, steps)
-    options.compress(host, Job.begin(out, chosen, merged, host))
+    options.compress(host, Job.begin(out, chosen, merged, host, trust=options.trust))
 
 
 def _find(host: "PluginHost", family: str | None) -> tuple[str, str]:

@@ -53,7 +53,7 @@ def distill(
         },
     )
     chosen, merged = given.settle(host)
-    job = Job.begin(out, chosen, merged, host, teacher=teacher)
+    job = Job.begin(out, chosen, merged, host, teacher=teacher, trust=options.trust)
     run, later = job.run, ("search", "export", "evaluate")
     with (
         options.observer(host, run) as emit,

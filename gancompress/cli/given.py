@@ -163,6 +163,28 @@ def chosen(**sections: Mapping[str, Any]) -> dict[str, Any]:
     return {section: values for section, values in kept.items() if values}
 
 
+def metric_options(texts: Sequence[str] | None) -> dict[str, dict[str, str]]:
+    """Make the section ``metrics`` of what a verb was given.
+
+    Args:
+        texts: Options such as ``fid.weights=inception.pth``.
+
+    Raises:
+        ConfigError: If one is not of that form.
+    """
+    options: dict[str, dict[str, str]] = {}
+    for text in texts or ():
+        place, sign, value = text.partition("=")
+        name, dot, key = place.rpartition(".")
+        if not (sign and dot and name and key):
+            raise ConfigError(
+                f"'{text}' is not of the form name.key=value",
+                hint="for example --metric-option fid.weights=inception.pth",
+            )
+        options.setdefault(name, {})[key] = value
+    return options
+
+
 def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     """Turn ``x=1x3x64x64`` into a name and a shape.
 

@@ -59,6 +59,14 @@ Decompose: TypeAlias = Annotated[
         help="Layers to make separable: auto measures which, or names with commas between.",
     ),
 ]
+MetricOptions: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--metric-option",
+        metavar="NAME.KEY=VALUE",
+        help="An option of a metric, such as fid.weights=inception.pth.",
+    ),
+]
 Steps: TypeAlias = Annotated[int | None, typer.Option(help="Optimiser steps.")]
 ScaledSteps: TypeAlias = Annotated[
     int | None,

@@ -9,7 +9,7 @@ import typer
 
 from gancompress.cli import options as shared
 from gancompress.cli.context import Globals
-from gancompress.cli.given import chosen
+from gancompress.cli.given import chosen, metric_options
 
 if TYPE_CHECKING:
     from gancompress.compress import Project
@@ -30,6 +30,7 @@ def search(
     score: Annotated[
         str | None, typer.Option(metavar="METRIC", help="The metric that subnets are scored by.")
     ] = None,
+    metric_option: shared.MetricOptions = None,
     seeds: Annotated[
         bool | None, typer.Option("--seeds", help="Score what the sensitivity predicts best early.")
     ] = None,
@@ -54,7 +55,7 @@ def search(
         "search",
         ("distill",),
         lambda run, project, emit: search_subnet(run, project, emit=emit),
-        chosen(search=settings),
+        chosen(search=settings, **_metrics(metric_option)),
     )
     summary = read_summary(made, "search")
     best = summary["best"]
@@ -133,6 +134,7 @@ def evaluate(
     metric: Annotated[
         list[str] | None, typer.Option(help="A further metric by name, the core's or a plugin's.")
     ] = None,
+    metric_option: shared.MetricOptions = None,
 ) -> None:
     """Score the generator on held-out pictures, beside its teacher.
 
@@ -147,7 +149,7 @@ def evaluate(
         "evaluate",
         ("finetune",),
         lambda run, project, emit: evaluate_models(run, project, draw=save_grid, emit=emit),
-        chosen(evaluate={"metrics": metric or None}),
+        chosen(evaluate={"metrics": metric or None}, **_metrics(metric_option)),
     )
     context.obj.show_figures(made, read_summary(made, "evaluate"))
 
@@ -189,7 +191,7 @@ def _go_on(
     from gancompress.compress.stage import skip
 
     host = options.host()
-    job = Job.resume(root, host, stage=stage, needed=needed, changes=changes)
+    job = Job.resume(root, host, stage=stage, needed=needed, changes=changes, trust=options.trust)
     run = job.run
     with (
         options.observer(host, run) as emit,
@@ -201,6 +203,10 @@ def _go_on(
             work(run, project, emit)
             write_summary(run)
     return run
+
+
+def _metrics(texts: list[str] | None) -> dict[str, dict[str, Any]]:
+    return {"metrics": dict(metric_options(texts))}
 
 
 def _subnet(text: str) -> "SubnetConfig | None":

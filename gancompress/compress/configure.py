@@ -53,6 +53,8 @@ def configure(
     values["options"] = _anywhere(chosen)
     if isinstance(values.get("generator"), str):
         values["generator"] = _reference_anywhere(values["generator"])
+    if isinstance(values.get("metrics"), Mapping):
+        values["metrics"] = _files_anywhere(values["metrics"])
     result: RunConfig = parse(RunConfig, values, source="the options")
     return result
 
@@ -69,6 +71,7 @@ def override(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     """
     values = config.model_dump(mode="json")
     _merge(values, changes)
+    values["metrics"] = _files_anywhere(values["metrics"])
     result: RunConfig = parse(RunConfig, values, source="the options")
     return result
 
@@ -103,6 +106,16 @@ def _reference_anywhere(reference: str) -> str:
     if not sign or path.suffix != ".py" or not path.is_file():
         return reference
     return f"{path.resolve()}:{attribute}"
+
+
+def _files_anywhere(values: Any) -> Any:
+    """Make absolute what names a file of the current folder, or an attribute of one."""
+    if isinstance(values, Mapping):
+        return {key: _files_anywhere(value) for key, value in values.items()}
+    if not isinstance(values, str) or not values:
+        return values
+    path = Path(values).expanduser()
+    return str(path.resolve()) if path.is_file() else _reference_anywhere(values)
 
 
 def _recipe(family: AnyFamily, name: Any) -> Recipe:

@@ -12,6 +12,7 @@ from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
 from gancompress.compress.choice import keep_choice, known_choice
 from gancompress.compress.configure import override
 from gancompress.compress.generator import build_generator
+from gancompress.compress.metrics import configure_metrics
 from gancompress.compress.opening import open_run, read_config
 from gancompress.compress.preflight import check_parts, rehearse
 from gancompress.compress.prepare import Project, prepare
@@ -36,6 +37,8 @@ class Job:
         host: The plugins.
         teacher: The teacher's weights.
         generator: The user's own generator as a module; None where the configuration names it.
+        trust: Whether files that run code when they are loaded, and that the options of metrics
+            name, may be loaded.
     """
 
     run: RunDirectory
@@ -44,6 +47,7 @@ class Job:
     host: PluginHost
     teacher: TeacherWeights
     generator: nn.Module | None = None
+    trust: bool = False
 
     @classmethod
     def begin(
@@ -55,6 +59,7 @@ class Job:
         *,
         teacher: Path | None = None,
         generator: nn.Module | None = None,
+        trust: bool = False,
     ) -> "Job":
         """Gather what a run is made from; nothing is written yet.
 
@@ -66,6 +71,7 @@ class Job:
             teacher: Where the teacher's weights lie; None takes the configuration's, or those
                 that the user's own generator holds.
             generator: The user's own generator as a module, in place of a reference.
+            trust: See `Job`.
 
         Raises:
             CheckpointError: If the weights are missing, damaged or unsafe.
@@ -85,7 +91,7 @@ class Job:
                 hint=f"add --teacher PATH; `gancompress train {family.name}` makes one",
             )
         known = config.model_copy(update={"teacher_sha256": weights.sha256})
-        return cls(run, family, known, host, weights, generator)
+        return cls(run, family, known, host, weights, generator, trust)
 
     @classmethod
     def resume(
@@ -96,6 +102,7 @@ class Job:
         stage: str,
         needed: tuple[str, ...],
         changes: Mapping[str, Any] | None = None,
+        trust: bool = False,
     ) -> "Job":
         """Go on with a run from what is in its directory.
 
@@ -105,6 +112,7 @@ class Job:
             stage: The stage that is about to begin.
             needed: Stages that must be done.
             changes: Nested settings that differ from those of the run.
+            trust: See `Job`.
 
         Raises:
             RunError: If it is no run directory, or an earlier stage is not done.
@@ -119,7 +127,7 @@ class Job:
         if config.generator is not None:
             generator = build_generator(family, config, host.resolve_generator)
         teacher = own_teacher(run, config)
-        return cls(run, family, config, host, teacher, generator)
+        return cls(run, family, config, host, teacher, generator, trust)
 
     @contextmanager
     def open(
@@ -170,7 +178,7 @@ class Job:
 
     def _prepare(self, stages: Sequence[str], later: Sequence[str], emit: Emit) -> Project:
         host, targets = self.host, tuple(self.host.export_targets().values())
-        metrics = host.metrics()
+        metrics = configure_metrics(host.metrics(), self.config.metrics, trust=self.trust)
         check_parts(self.config, targets, metrics, stages, later, emit=emit)
         project = prepare(
             self.family,

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
+from functools import partial
 from typing import Any, TypeVar
 
 import torch
@@ -10,15 +11,8 @@ from torch import Tensor, nn
 
 from gancompress.errors import ConfigError, GancompressError, PluginError
 from gancompress.gan import Batch
-from gancompress.metrics import (
-    FrechetLite0,
-    KernelLite0,
-    MeanAbsoluteError,
-    Metric,
-    PeakSignal,
-    PerceptualLite0,
-    pictures_of,
-)
+from gancompress.metrics import Figure, Metric, pictures_of, protocol_of, recovery
+from gancompress.plugins import core
 from gancompress.sensitivity import ERROR, normalised_error
 
 T = TypeVar("T")
@@ -37,14 +31,7 @@ def find_metrics(names: Iterable[str], offered: Mapping[str, Metric]) -> dict[st
     Raises:
         ConfigError: If there is none of a name.
     """
-    own: tuple[Metric, ...] = (
-        FrechetLite0(),
-        KernelLite0(),
-        PerceptualLite0(),
-        MeanAbsoluteError(),
-        PeakSignal(),
-    )
-    known = dict(offered) or {metric.name: metric for metric in own}
+    known = _offered(offered)
     return {name: _find(name, known) for name in names}
 
 
@@ -92,23 +79,56 @@ def distances(
     return {name: own.get(name, normalised_error) for name in asked}
 
 
-def score_with(metric: Metric, batches: Sequence[Batch]) -> Callable[[nn.Module], float]:
-    """Return what scores a generator by a metric, lower being better.
+def configure_metrics(
+    offered: Mapping[str, Metric],
+    options: Mapping[str, Mapping[str, Any]],
+    *,
+    trust: bool = False,
+) -> dict[str, Metric]:
+    """Give metrics their options.
+
+    Args:
+        offered: What plugins and the core offer, by name; empty for the core's own.
+        options: Options by the metric's name.
+        trust: Whether files that run code when they are loaded may be loaded.
+
+    Raises:
+        ConfigError: If there is no metric of a name, an option is unknown, or a value cannot be
+            used.
+        PluginError: If a metric fails.
+    """
+    known = _offered(offered)
+    for name, values in options.items():
+        known[name] = _configured(_find(name, known), values, trust=trust)
+    return known
+
+
+def score_with(
+    metric: Metric, batches: Sequence[Batch]
+) -> tuple[Callable[[nn.Module], float], dict[str, Any]]:
+    """Return what scores a generator by a metric, lower being better, and its protocol.
 
     Args:
         metric: The metric.
         batches: Paired pictures.
 
     Returns:
-        A function from a generator to its score against the targets.
+        A function from a generator to its score against the real pictures, and all that makes two
+        such scores comparable.
+
+    Raises:
+        DataError: If the pictures are too few for the metric, or it needs what the data lack.
+        PluginError: If the metric fails.
     """
     sign = -1.0 if metric.higher_is_better else 1.0
-    targets = _targets(batches)
+    ruler = _ask(metric, lambda: metric.against(batches))
 
     def score(net: nn.Module) -> float:
-        return sign * _figure(metric, torch.cat(list(pictures_of(net, batches, "net"))), targets)
+        drawn = torch.cat(list(pictures_of(net, batches, "net")))
+        return sign * _ask(metric, lambda: float(ruler.measure(drawn).value))
 
-    return score
+    count = sum(map(len, batches))
+    return score, _ask(metric, lambda: protocol_of(metric, ruler, count))
 
 
 def compare(
@@ -118,28 +138,75 @@ def compare(
 
     Args:
         metrics: Metrics by name.
-        pictures: Pictures batch by batch, ``(N, C, H, W)`` in [-1, 1], by their source.
+        pictures: Pictures batch by batch, ``(N, C, H, W)`` in [-1, 1], by their source: those of
+            ``teacher``, ``compressed`` and ``baseline``.
         data: The paired pictures that they were drawn for.
 
     Returns:
-        By metric: the figure of each source against the targets (None where it is not finite),
-        whether higher ones are better, and the protocol.
+        By metric: the figure of each source against the real pictures (None where it is not
+        finite), whether higher ones are better, the recovery, the floor of real pictures against
+        real ones, notes, details by source, and the protocol.
 
     Raises:
+        DataError: If the pictures are too few for a metric, or it needs what the data lack.
         PluginError: If a metric fails.
     """
     if not metrics:
         return {}
     sources = {source: torch.cat(list(drawn)) for source, drawn in pictures.items()}
-    targets = _targets(data)
+    return {name: _row(metric, sources, data) for name, metric in metrics.items()}
+
+
+def _row(metric: Metric, sources: Mapping[str, Tensor], data: Sequence[Batch]) -> dict[str, Any]:
+    ruler = _ask(metric, lambda: metric.against(data))
+    figures: dict[str, Figure] = {}
+    details: dict[str, Any] = {}
+    for source, drawn in sources.items():
+        found = _ask(metric, partial(ruler.measure, drawn))
+        figures[source] = _ask(metric, partial(Figure.of, metric, ruler, found, len(drawn)))
+        if found.details:
+            details[source] = dict(found.details)
+    floor = ruler.real_against_real
     return {
-        name: {
-            **{source: _finite(_figure(metric, x, targets)) for source, x in sources.items()},
-            "higher_is_better": bool(metric.higher_is_better),
-            "protocol": _ask(metric, metric.protocol),
-        }
-        for name, metric in metrics.items()
+        **{source: _finite(float(figure.value)) for source, figure in figures.items()},
+        "higher_is_better": bool(metric.higher_is_better),
+        "recovery": recovered(figures, higher_is_better=metric.higher_is_better),
+        "real_against_real": None if floor is None else _finite(floor),
+        "notes": list(ruler.notes),
+        "details": details,
+        "protocol": dict(figures["compressed"].protocol),
     }
+
+
+def recovered(figures: Mapping[str, Figure], *, higher_is_better: bool) -> float | None:
+    """Return the share of the teacher's gain that the compressed generator keeps.
+
+    Args:
+        figures: Of ``teacher``, ``compressed`` and ``baseline``.
+        higher_is_better: Which way is up.
+
+    Returns:
+        The share; None where the teacher is no better than the baseline, and there is nothing to
+        recover.
+
+    Raises:
+        DataError: If their protocols differ.
+    """
+    if not {"teacher", "compressed", "baseline"} <= set(figures):
+        return None
+    teacher, baseline = figures["teacher"], figures["baseline"]
+    better = (baseline.value, teacher.value)
+    if not (better[0] < better[1] if higher_is_better else better[0] > better[1]):
+        return None
+    return recovery(baseline, teacher, figures["compressed"])
+
+
+def _offered(offered: Mapping[str, Metric]) -> dict[str, Metric]:
+    return dict(offered) or {metric.name: metric for metric in core.gancompress_metrics()}
+
+
+def _configured(metric: Metric, options: Mapping[str, Any], *, trust: bool) -> Metric:
+    return _ask(metric, lambda: metric.configure(options, trust=trust))
 
 
 def _find(name: str, known: Mapping[str, Metric]) -> Metric:
@@ -150,10 +217,6 @@ def _find(name: str, known: Mapping[str, Metric]) -> Metric:
     raise ConfigError(
         f"there is no metric '{name}'", hint=f"{guess}known metrics: {', '.join(known)}"
     )
-
-
-def _targets(batches: Sequence[Batch]) -> Tensor:
-    return torch.cat([batch.target for batch in batches if batch.target is not None])
 
 
 def _figure(metric: Metric, pictures: Tensor, targets: Tensor) -> float:

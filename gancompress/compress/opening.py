@@ -17,7 +17,7 @@ _TRACES: Final = {
     "export": "stages/export.json",
 }
 # An evaluation with other metrics may follow the first one.
-_REPEATABLE: Final = ("evaluate",)
+_REPEATABLE: Final = ("evaluate", "metrics")
 # Where stages leave their work: a directory without these holds a configuration alone.
 _WORK: Final = ("stages", "checkpoints", "search.sqlite3")
 # How the teacher was trained, and what the recipe says about itself, change nothing in a run; the

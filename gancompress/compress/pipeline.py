@@ -52,6 +52,7 @@ def compress(
     out: Path | str = "runs/compress",
     host: PluginHost | None = None,
     draw: Draw | None = None,
+    trust: bool = False,
     emit: Emit = discard,
 ) -> Outcome:
     """Make a trained generator small: decompose, distil, search, fine-tune, export, evaluate.
@@ -71,6 +72,8 @@ def compress(
         out: The run directory.
         host: The plugins; None finds those that are installed.
         draw: Writes the grid of held-out samples.
+        trust: Whether files that run code when they are loaded, and that the options of metrics
+            name, may be loaded.
         emit: Receives events.
 
     Returns:
@@ -90,7 +93,9 @@ def compress(
         given["generator"] = f"{type(generator).__module__}:{type(generator).__qualname__}"
     config = configure(chosen, recipe=recipe, overrides=given)
     place = None if teacher is None else Path(teacher)
-    job = Job.begin(Path(out), chosen, config, host, teacher=place, generator=generator)
+    job = Job.begin(
+        Path(out), chosen, config, host, teacher=place, generator=generator, trust=trust
+    )
     run = job.run
     with job.open(STAGES, emit) as project:
         figures = run_stages(run, project, draw=draw, emit=emit)

@@ -79,6 +79,22 @@ def rehearse(project: Project, stages: Sequence[str]) -> None:
     for stage, split in _SPLITS.items():
         if stage in stages:
             _score_two(project, split)
+            _try_metrics(project, stage, split)
+
+
+def _try_metrics(project: Project, stage: str, split: str) -> None:
+    config, count = project.config, len(project.data[split])
+    names: tuple[str, ...] = config.evaluate.metrics
+    if stage == "search":
+        names, count = (config.search.score,), min(count, config.search.pictures)
+    for name, metric in find_metrics(names, project.metrics).items():
+        if count < metric.fewest:
+            more = ", or raise 'search.pictures'" if stage == "search" else ""
+            raise DataError(
+                f"'{name}' needs at least {metric.fewest} pictures, and '{stage}' has {count}",
+                hint=f"give more pictures{more}; of kid the option 'subset_size' says how many",
+            )
+        metric.rehearse(project.batches(split, most=FEWEST))
 
 
 def _score_two(project: Project, split: str) -> None:

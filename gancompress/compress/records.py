@@ -72,6 +72,8 @@ class _Figures(Record):
     compressed: float | None
     baseline: float | None
     higher_is_better: bool
+    recovery: float | None = None
+    real_against_real: float | None = None
 
 
 class _Evaluate(Record):

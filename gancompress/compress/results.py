@@ -99,6 +99,8 @@ def evaluate_models(
     net = compressed_net(run)
     evaluation, _, _ = evaluate_pair(project, net, emit=emit)
     further = _further(project, net)
+    for note in dict.fromkeys(note for row in further.values() for note in row["notes"]):
+        emit(Notice("evaluate", note))
     if draw is not None:
         draw(run.path("samples.png"), _samples(project, net))
     watch.finish({**_evaluation_values(evaluation), "metrics": further}, emit)
@@ -115,7 +117,10 @@ def is_evaluated(run: RunDirectory, config: RunConfig) -> bool:
     if not is_done(run, "evaluate"):
         return False
     measured = read_summary(run, "evaluate").get("metrics", {})
-    return set(config.evaluate.metrics) <= set(measured)
+    return all(
+        name in measured and measured[name].get("options", {}) == config.metrics.get(name, {})
+        for name in config.evaluate.metrics
+    )
 
 
 def bench_models(
@@ -212,7 +217,11 @@ def _further(project: Project, compressed: nn.Module) -> dict[str, dict[str, Any
         "compressed": pictures_of(compressed, batches, "compressed"),
         "baseline": (project.baseline(batch) for batch in batches),
     }
-    return compare(chosen, sources, batches)
+    options = project.config.metrics
+    return {
+        name: {**row, "options": options.get(name, {})}
+        for name, row in compare(chosen, sources, batches).items()
+    }
 
 
 @torch.no_grad()
@@ -252,6 +261,7 @@ def _evaluation_values(evaluation: Evaluation) -> dict[str, Any]:
         "teacher": None if teacher is None else asdict(teacher),
         "compressed": {name: getattr(evaluation, name) for name in scores},
         "baseline": asdict(baseline),
+        "real_against_real": evaluation.real_against_real,
         "psnr_to_teacher": likeness if likeness is not None and isfinite(likeness) else None,
         "recovery": evaluation.recovery,
         "recovery_kid": kid,

@@ -1,6 +1,7 @@
 """Distil, search, fine-tune: each finds what an earlier run has finished, and goes on."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 
@@ -17,15 +18,14 @@ from gancompress.compress.trials import load_trials, save_trials, trial_values
 from gancompress.cost import Budget, Cost, measure_cost
 from gancompress.distill import FitResult, distill
 from gancompress.elastic import SubnetConfig, calibrate_batch_norm
-from gancompress.errors import CheckpointError, RunError, SubnetError
+from gancompress.errors import CheckpointError, DataError, RunError, SubnetError
 from gancompress.events import Emit, discard
 from gancompress.export import CompressedModel
-from gancompress.gan import Batch
-from gancompress.metrics import FrechetLite0, Lite0Features, ReferenceStatistics, evaluate
+from gancompress.metrics import Figure, check_comparable
 from gancompress.search import SearchResult, search
 from gancompress.search.candidates import Candidates
 from gancompress.sensitivity import seeds
-from gancompress.store import RunDirectory, save_tensors, write_json
+from gancompress.store import RunDirectory, read_json, save_tensors, write_json
 
 CALIBRATION_PICTURES = 128
 _PARTS = ("distill", "distill-discriminators")
@@ -65,7 +65,8 @@ def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) 
     EfficientNet-Lite0 features.
 
     Args:
-        run: An open run directory; ``search.sqlite3`` and ``trials.json`` are written.
+        run: An open run directory; ``search.sqlite3``, ``score.json`` and ``trials.json`` are
+            written.
         project: Its supernet gets the distilled weights.
         emit: Receives events.
 
@@ -76,6 +77,7 @@ def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) 
         RunError: If there is no distilled supernet, or seeds are asked for where the sensitivity
             was not measured.
         BudgetError: If no subnet meets the budget.
+        DataError: If the pictures are too few for the metric, or it needs what the data lack.
     """
     if skip(run, "search", emit):
         return load_trials(run.path("trials.json"))
@@ -86,7 +88,7 @@ def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) 
     found = search(
         project.supernet,
         budget=_budget(project),
-        score=_score(project),
+        score=_score(run, project),
         cost=lambda net: measure_cost(net, inputs),
         trials=settings.trials,
         sampler=settings.sampler,
@@ -96,7 +98,9 @@ def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) 
         emit=emit,
     )
     save_trials(run.path("trials.json"), found)
-    watch.finish({"best": trial_values(found.best), "trials": len(found.trials)})
+    best = trial_values(found.best)
+    score = read_json(run.path("score.json"))
+    watch.finish({"best": best, "trials": len(found.trials), "score": score})
     return found
 
 
@@ -214,14 +218,12 @@ def _seeds(run: RunDirectory, project: Project) -> tuple[SubnetConfig, ...]:
     )
 
 
-def _score(project: Project) -> Callable[[nn.Module], float]:
+def _score(run: RunDirectory, project: Project) -> Callable[[nn.Module], float]:
     settings = project.config.search
     batches = project.batches("val", most=settings.pictures)
-    if settings.score == FrechetLite0.name:
-        measure = _frechet(project, batches)
-    else:
-        chosen = find_metrics([settings.score], project.metrics)[settings.score]
-        measure = score_with(chosen, batches)
+    chosen = find_metrics([settings.score], project.metrics)[settings.score]
+    measure, protocol = score_with(chosen, batches)
+    _settle_score(run, Figure(settings.score, math.nan, protocol))
     calibration = [b.inputs for b in project.batches("train", most=CALIBRATION_PICTURES)]
 
     def score(net: nn.Module) -> float:
@@ -231,24 +233,19 @@ def _score(project: Project) -> Callable[[nn.Module], float]:
     return score
 
 
-def _frechet(project: Project, batches: list[Batch]) -> Callable[[nn.Module], float]:
-    """Return the Fréchet distance to targets whose features are taken once."""
-    features = Lite0Features()
-    reference = ReferenceStatistics.gather(
-        batches, teacher=None, features=features, baseline=project.baseline
-    )
-
-    def measure(net: nn.Module) -> float:
-        return evaluate(
-            net,
-            batches,
-            teacher=None,
-            features=features,
-            baseline=project.baseline,
-            reference=reference,
-        ).frechet
-
-    return measure
+def _settle_score(run: RunDirectory, score: Figure) -> None:
+    """Write down how subnets are scored, and refuse another way once a search has begun."""
+    place = run.path("score.json")
+    if place.is_file() and has_begun(run, "search"):
+        known = read_json(place, hint="remove it and 'search.sqlite3', and the search begins anew")
+        try:
+            check_comparable(Figure(str(known.get("metric")), math.nan, known["protocol"]), score)
+        except DataError as error:
+            raise RunError(
+                f"the search of '{run.root}' has begun with other scores: {error.message}",
+                hint=f"remove '{place}' and 'search.sqlite3' beside it, and it begins anew",
+            ) from None
+    write_json(place, {"metric": score.metric, "protocol": dict(score.protocol)})
 
 
 def _load(run: RunDirectory, project: Project) -> None:

@@ -17,8 +17,9 @@ def summarise(run: RunDirectory) -> dict[str, dict[str, Any]]:
         run: The run directory.
 
     Returns:
-        ``{"teacher": {…}, "compressed": {…}, "baseline": {…}}``; what was not measured, and what
-        is no finite number, is None.
+        ``{"teacher": {…}, "compressed": {…}, "baseline": {…}, "metrics": {…}, "protocol": …}``:
+        what was not measured, and what is no finite number, is None; ``metrics`` holds further
+        metrics by name, each with its protocol, and ``protocol`` is that of the other figures.
     """
     done = {
         stage: read_summary(run, stage) if run.stage_done(stage) else {}
@@ -44,6 +45,8 @@ def summarise(run: RunDirectory) -> dict[str, dict[str, Any]]:
             else _whole(scores.get("recovery_kid")),
         }
     figures["baseline"] = _pick(scores.get("baseline"), _SCORES)
+    figures["metrics"] = scores.get("metrics", {})
+    figures["protocol"] = scores.get("protocol", {})
     return figures
 
 

@@ -1,85 +1,18 @@
-"""The core's own metrics, as values that a hook can return."""
+"""Metrics that compare pictures with their counterparts value by value."""
 
-from collections.abc import Callable
-from functools import cached_property
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, ClassVar, Final
 
 from torch import Tensor
 
-from gancompress.metrics.frechet import frechet_distance
-from gancompress.metrics.kid import kernel_distance
-from gancompress.metrics.lite0 import Lite0Features
-from gancompress.metrics.metric import Metric
-from gancompress.metrics.pixel import DATA_RANGE, l1, psnr
+from gancompress.errors import DataError, MissingExtraError
+from gancompress.gan.family import Batch
+from gancompress.metrics.metric import Metric, targets_of
+from gancompress.metrics.pixel import DATA_RANGE, check_pair, l1, psnr
 
-FRECHET_PROTOCOL = "float64; covariance with divisor n - 1; square root by eigenvalues"
-KERNEL_PROTOCOL = "unbiased MMD² over all pictures; kernel (x·y / d + 1)³"
-
-
-class OnLite0(Metric):
-    """A metric on EfficientNet-Lite0 features, whose weights are read when they are first needed.
-
-    So listing metrics costs nothing, and works where the extra is not installed.
-
-    Args:
-        load: Makes the extractor.
-    """
-
-    def __init__(self, load: Callable[[], Lite0Features] = Lite0Features) -> None:
-        self._load = load
-
-    @cached_property
-    def features(self) -> Lite0Features:
-        """The extractor."""
-        return self._load()
-
-
-class FrechetLite0(OnLite0):
-    """Fréchet distance on EfficientNet-Lite0 features; not comparable with Inception's FID.
-
-    Args:
-        load: Makes the extractor, on first use.
-    """
-
-    name: ClassVar[str] = "frechet-lite0"
-    higher_is_better: ClassVar[bool] = False
-
-    def protocol(self) -> dict[str, Any]:
-        """Return the distance's convention and the extractor's."""
-        return {"distance": FRECHET_PROTOCOL, "features": self.features.protocol()}
-
-    def compute(self, outputs: Tensor, references: Tensor) -> float:
-        """Return the Fréchet distance between two sets of pictures.
-
-        Args:
-            outputs: ``(N, C, H, W)`` in [-1, 1], C of 1 or 3.
-            references: ``(M, C, H, W)`` in [-1, 1].
-        """
-        return frechet_distance(self.features.extract(outputs), self.features.extract(references))
-
-
-class KernelLite0(OnLite0):
-    """Kernel distance (KID) on EfficientNet-Lite0 features.
-
-    Args:
-        load: Makes the extractor, on first use.
-    """
-
-    name: ClassVar[str] = "kid-lite0"
-    higher_is_better: ClassVar[bool] = False
-
-    def protocol(self) -> dict[str, Any]:
-        """Return the distance's convention and the extractor's."""
-        return {"distance": KERNEL_PROTOCOL, "features": self.features.protocol()}
-
-    def compute(self, outputs: Tensor, references: Tensor) -> float:
-        """Return the kernel distance between two sets of pictures.
-
-        Args:
-            outputs: ``(N, C, H, W)`` in [-1, 1], C of 1 or 3.
-            references: ``(M, C, H, W)`` in [-1, 1].
-        """
-        return kernel_distance(self.features.extract(outputs), self.features.extract(references))
+_WINDOW: Final = 11
+_SIGMA: Final = 1.5
 
 
 class MeanAbsoluteError(Metric):
@@ -120,3 +53,67 @@ class PeakSignal(Metric):
             references: ``(N, C, H, W)`` in [-1, 1], in the same order.
         """
         return psnr(outputs, references)
+
+
+class StructuralSimilarity(Metric):
+    """SSIM (Wang, Bovik, Sheikh, Simoncelli, 2004), by torchmetrics, averaged over pictures."""
+
+    name: ClassVar[str] = "ssim"
+    higher_is_better: ClassVar[bool] = True
+
+    def protocol(self) -> dict[str, Any]:
+        """Return the window, the data range and the library."""
+        library = import_torchmetrics()
+        return {
+            "window": f"Gaussian, {_WINDOW} pixels, sigma {_SIGMA}",
+            "data_range": DATA_RANGE,
+            "constants": "k1 0.01, k2 0.03",
+            "average": "over channels and pictures, in float64",
+            "library": f"torchmetrics {library.__version__}",
+        }
+
+    def rehearse(self, data: Sequence[Batch]) -> None:
+        """Find out whether the pictures are large enough.
+
+        Args:
+            data: Batches of the data.
+        """
+        real = targets_of(data)
+        self.compute(real, real)
+
+    def compute(self, outputs: Tensor, references: Tensor) -> float:
+        """Return the mean similarity, at most 1.
+
+        Args:
+            outputs: ``(N, C, H, W)`` in [-1, 1], at least 11 pixels high and wide.
+            references: ``(N, C, H, W)`` in [-1, 1], in the same order.
+
+        Raises:
+            MissingExtraError: If torchmetrics is not installed.
+            DataError: If the shapes differ, there is no picture, or it is smaller than the window.
+        """
+        first, second = check_pair(outputs, references)
+        if min(first.shape[-2:]) < _WINDOW:
+            raise DataError(
+                f"'ssim' needs pictures of {_WINDOW} x {_WINDOW} pixels, and these have "
+                f"{first.shape[-2]} x {first.shape[-1]}",
+                hint="compare larger pictures, or use psnr",
+            )
+        import_torchmetrics()
+        image: Any = import_module("torchmetrics.functional.image")
+        found = image.structural_similarity_index_measure(
+            first, second, data_range=DATA_RANGE, sigma=_SIGMA, kernel_size=_WINDOW
+        )
+        return float(found)
+
+
+def import_torchmetrics() -> Any:
+    """Return the library torchmetrics.
+
+    Raises:
+        MissingExtraError: If it is not installed.
+    """
+    try:
+        return import_module("torchmetrics")
+    except ImportError:
+        raise MissingExtraError("torchmetrics", "similarity") from None

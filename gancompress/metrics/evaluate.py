@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from gancompress.errors import DataError
 from gancompress.gan.family import Batch
+from gancompress.metrics.figure import recovery
 from gancompress.metrics.lite0 import Lite0Features
 from gancompress.metrics.pixel import psnr
 from gancompress.metrics.reference import ReferenceStatistics, Scores, digest_of, pictures_of
@@ -26,6 +27,7 @@ class Evaluation:
         pictures: How many pictures were compared.
         teacher: The teacher's scores; None without a teacher.
         baseline: Scores of the picture that costs nothing.
+        real_against_real: See `ReferenceStatistics`.
         protocol: What makes two evaluations comparable, as JSON-able values.
     """
 
@@ -36,6 +38,7 @@ class Evaluation:
     pictures: int
     teacher: Scores | None
     baseline: Scores
+    real_against_real: Mapping[str, float] | None
     protocol: Mapping[str, Any]
 
     @property
@@ -48,22 +51,6 @@ class Evaluation:
         if self.teacher is None or self.teacher.frechet >= self.baseline.frechet:
             return None
         return recovery(self.baseline.frechet, self.teacher.frechet, self.frechet)
-
-
-def recovery(baseline: float, teacher: float, compressed: float) -> float | None:
-    """Return the share of the teacher's gain over the baseline that a compressed net keeps.
-
-    Args:
-        baseline: Score of the picture that costs nothing.
-        teacher: Score of the teacher, on the same pictures.
-        compressed: Score of the compressed net, on the same pictures.
-
-    Returns:
-        ``(baseline - compressed) / (baseline - teacher)``: 1 at the teacher, 0 at the baseline,
-        whichever direction is better; None where teacher and baseline score the same.
-    """
-    gain = baseline - teacher
-    return (baseline - compressed) / gain if gain else None
 
 
 def evaluate(
@@ -110,6 +97,7 @@ def evaluate(
         pictures=reference.pictures,
         teacher=reference.teacher,
         baseline=reference.baseline,
+        real_against_real=reference.real_against_real,
         protocol=reference.protocol,
     )
 

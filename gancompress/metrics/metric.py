@@ -1,9 +1,49 @@
 """What a metric is, for the core's own and for those of plugins."""
 
+import hashlib
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor
+
+from gancompress.errors import ConfigError, DataError
+from gancompress.gan.family import Batch
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a metric says about one set of pictures.
+
+    Args:
+        value: The figure.
+        details: What else was found on the way, as JSON-able values, such as a confusion matrix.
+    """
+
+    value: float
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Ruler:
+    """A metric that knows what it compares with, so that this is looked at once.
+
+    Args:
+        measure: From pictures ``(N, C, H, W)`` in [-1, 1] to what the metric says about them.
+        pictures: How many pictures it compares with.
+        sha256: Digest of their content, in order.
+        real_against_real: The figure of one half of them against the other; None where the
+            metric has no such floor, or there are too few.
+        notes: Sentences that a reader of the figures should know.
+    """
+
+    measure: Callable[[Tensor], Measurement]
+    pictures: int
+    sha256: str
+    real_against_real: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Metric(ABC):
@@ -33,3 +73,86 @@ class Metric(ABC):
         Raises:
             DataError: If the pictures do not belong together, are too few, or are not finite.
         """
+
+    def configure(self, options: Mapping[str, Any], *, trust: bool = False) -> "Metric":
+        """Return this metric with options of the user's; one without options refuses any.
+
+        Args:
+            options: What stands under ``[metrics.NAME]`` in a configuration.
+            trust: Whether files that run code when they are loaded may be loaded.
+
+        Raises:
+            ConfigError: If an option is unknown or a value cannot be used.
+        """
+        del trust
+        if options:
+            raise ConfigError(
+                f"the metric '{self.name}' has no option '{next(iter(options))}'",
+                hint=f"leave it out of [metrics.{self.name}]",
+            )
+        return self
+
+    @property
+    def fewest(self) -> int:
+        """How many pictures it needs at least."""
+        return 1
+
+    def rehearse(self, data: Sequence[Batch]) -> None:
+        """Find out on a few pictures what would stop a measurement later.
+
+        Args:
+            data: Batches of the data.
+
+        Raises:
+            DataError: If the metric needs what the data lack.
+        """
+        del data
+
+    def against(self, data: Sequence[Batch]) -> Ruler:
+        """Look at what pictures will be compared with, once for all of them.
+
+        By default that is the targets, handed to `compute`. A metric that needs more of the data,
+        or takes long over the real pictures, has its own.
+
+        Args:
+            data: The batches that pictures are drawn for, in order.
+
+        Raises:
+            DataError: If there are no targets, or too few pictures.
+        """
+        references = targets_of(data)
+        return Ruler(
+            lambda outputs: Measurement(float(self.compute(outputs, references))),
+            len(references),
+            digest_of_pictures(references),
+        )
+
+
+def targets_of(data: Sequence[Batch]) -> Tensor:
+    """Return all targets of some batches.
+
+    Args:
+        data: The batches.
+
+    Raises:
+        DataError: If there are none.
+    """
+    targets = [batch.target for batch in data if batch.target is not None]
+    if not targets:
+        raise DataError(
+            "the data have no targets, and the real pictures are what outputs are compared with",
+            hint="evaluate on data with targets",
+        )
+    return torch.cat(targets)
+
+
+def digest_of_pictures(pictures: Tensor) -> str:
+    """Return the SHA-256 of pictures: of their shape, type and values, in order.
+
+    Args:
+        pictures: ``(N, C, H, W)``.
+    """
+    digest = hashlib.sha256(repr((tuple(pictures.shape), pictures.dtype)).encode())
+    for picture in pictures.detach().cpu():  # one by one, to bound the memory
+        digest.update(picture.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

@@ -3,6 +3,8 @@
 The distance is that of LPIPS (arXiv 1801.03924) without its learned weights, on EfficientNet-Lite0.
 """
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 import torch
@@ -10,8 +12,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gancompress.errors import DataError
-from gancompress.metrics.builtin import OnLite0
 from gancompress.metrics.lite0 import Lite0Features
+from gancompress.metrics.metric import Metric
 
 # The last blocks at a quarter, an eighth and a sixteenth of the resolution.
 BLOCKS: Final = (2, 4, 9)
@@ -56,7 +58,7 @@ def _distances(features: Lite0Features, a: Tensor, b: Tensor) -> Tensor:
     return torch.stack(found).mean(dim=0)
 
 
-class PerceptualLite0(OnLite0):
+class PerceptualLite0(Metric):
     """Mean squared distance of unit-normalised EfficientNet-Lite0 features, LPIPS-like.
 
     Not comparable with published LPIPS: another network, and no learned weights.
@@ -67,6 +69,14 @@ class PerceptualLite0(OnLite0):
 
     name: ClassVar[str] = "perceptual-lite0"
     higher_is_better: ClassVar[bool] = False
+
+    def __init__(self, load: Callable[[], Lite0Features] = Lite0Features) -> None:
+        self._load = load
+
+    @cached_property
+    def features(self) -> Lite0Features:
+        """The extractor, whose weights are read when they are first needed."""
+        return self._load()
 
     def protocol(self) -> dict[str, Any]:
         """Return the blocks that are compared, and the extractor's protocol."""

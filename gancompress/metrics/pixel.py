@@ -23,7 +23,7 @@ def l1(a: Tensor, b: Tensor) -> float:
     Raises:
         DataError: If the shapes differ or there is no picture.
     """
-    first, second = _pair(a, b)
+    first, second = check_pair(a, b)
     return float((first - second).abs().mean())
 
 
@@ -41,12 +41,24 @@ def psnr(a: Tensor, b: Tensor) -> float:
     Raises:
         DataError: If the shapes differ or there is no picture.
     """
-    first, second = _pair(a, b)
+    first, second = check_pair(a, b)
     squared = (first - second).square().flatten(1).mean(dim=1)
     return float((20 * math.log10(DATA_RANGE) - 10 * torch.log10(squared)).mean())
 
 
-def _pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+def check_pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Make sure that two batches of pictures can be compared picture by picture.
+
+    Args:
+        a: Pictures ``(N, C, H, W)``.
+        b: Pictures of the same shape.
+
+    Returns:
+        Both in float64 on the CPU.
+
+    Raises:
+        DataError: If the shapes differ or there is no picture.
+    """
     if a.shape != b.shape or a.ndim < 2:
         raise DataError(
             f"'a' has shape {tuple(a.shape)} and 'b' {tuple(b.shape)}",

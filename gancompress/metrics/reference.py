@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from gancompress.errors import DataError
 from gancompress.gan.family import Batch
-from gancompress.metrics.builtin import FRECHET_PROTOCOL, KERNEL_PROTOCOL
+from gancompress.metrics.distances import FRECHET_PROTOCOL, KERNEL_PROTOCOL
 from gancompress.metrics.frechet import Gaussian, frechet_between
 from gancompress.metrics.kid import kernel_distance
 from gancompress.metrics.lite0 import Lite0Features
+from gancompress.metrics.metric import digest_of_pictures
 from gancompress.metrics.pixel import DATA_RANGE, l1
 
 
@@ -44,6 +45,9 @@ class ReferenceStatistics:
         teacher_outputs: The teacher's pictures batch by batch, on the CPU; None without a teacher.
         teacher: The teacher's scores; None without a teacher.
         baseline: Scores of the picture that costs nothing.
+        real_against_real: ``frechet`` and ``kid`` of one half of the targets against the other,
+            and under ``pictures`` how many a half has; None of fewer than four. No generator that
+            draws as well as the camera gets below it at that number of pictures.
         digest: SHA-256 of the inputs and targets, so that other pictures, or another order, are
             noticed.
         protocol: What makes two evaluations comparable, as JSON-able values.
@@ -54,6 +58,7 @@ class ReferenceStatistics:
     teacher_outputs: tuple[Tensor, ...] | None
     teacher: Scores | None
     baseline: Scores
+    real_against_real: Mapping[str, float] | None
     digest: str
     protocol: Mapping[str, Any]
 
@@ -101,8 +106,12 @@ class ReferenceStatistics:
             teacher_outputs=drawn,
             teacher=None if drawn is None else ground.score(drawn),
             baseline=ground.score(unchanged),
+            real_against_real=_halves(real),
             digest=digest_of(held),
-            protocol=_protocol(features, len(real)),
+            protocol={
+                **_protocol(features, len(real)),
+                "references_sha256": digest_of_pictures(torch.cat(targets)),
+            },
         )
 
     def score(
@@ -193,6 +202,20 @@ def _features(extractor: Lite0Features, pictures: list[Tensor]) -> Tensor:
     if not pictures:
         return torch.zeros(0, extractor.dimension, dtype=torch.float64)
     return torch.cat([extractor.extract(p) for p in pictures])
+
+
+def _halves(real: Tensor) -> dict[str, float] | None:
+    half = len(real) // 2
+    if half < 2:
+        return None
+    # Neighbours in the data may be pieces of one picture: they are parted at random.
+    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))
+    first, second = real[order[:half]], real[order[half : 2 * half]]
+    return {
+        "frechet": frechet_between(Gaussian.fit(first), Gaussian.fit(second)),
+        "kid": kernel_distance(first, second),
+        "pictures": half,
+    }
 
 
 def _target(batch: Batch) -> Tensor:

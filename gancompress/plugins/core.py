@@ -27,13 +27,18 @@ def gancompress_passes() -> "Iterable[GraphPass]":
 
 @hookimpl
 def gancompress_metrics() -> "Iterable[Metric]":
-    """Offer the core's metrics."""
+    """Offer the core's metrics; none of them loads anything before it is used."""
     from gancompress.metrics import (  # noqa: PLC0415 - loads torch
         FrechetLite0,
+        InceptionFrechet,
+        InceptionKernel,
         KernelLite0,
+        Lpips,
         MeanAbsoluteError,
+        MeanIou,
         PeakSignal,
         PerceptualLite0,
+        StructuralSimilarity,
     )
 
     return [
@@ -42,6 +47,11 @@ def gancompress_metrics() -> "Iterable[Metric]":
         PerceptualLite0(),
         MeanAbsoluteError(),
         PeakSignal(),
+        StructuralSimilarity(),
+        Lpips(),
+        InceptionFrechet(),
+        InceptionKernel(),
+        MeanIou(load_reference),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 from typing import Any, Final, NamedTuple
 
@@ -113,8 +114,9 @@ def metric_lines(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Show the figures of further metrics, a line each.
 
     Args:
-        metrics: By name: ``teacher``, ``compressed`` and ``baseline``, each a number or None, and
-            ``higher_is_better``.
+        metrics: By name: ``teacher``, ``compressed`` and ``baseline``, each a number or None,
+            ``higher_is_better``, and where they were measured ``recovery`` and
+            ``real_against_real``.
 
     Returns:
         Lines of text.
@@ -123,6 +125,8 @@ def metric_lines(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
         f"{name}: "
         + ", ".join(f"{x} {figure(row[x], 4)}" for x in ("teacher", "compressed", "baseline"))
         + f" ({'higher' if row['higher_is_better'] else 'lower'} is better)"
+        + _known(", recovery ", percent, row.get("recovery"))
+        + _known(", real against real ", partial(figure, digits=4), row.get("real_against_real"))
         for name, row in metrics.items()
     ]
 
@@ -143,6 +147,10 @@ def plain_text(renderable: RenderableType, *, width: int = 80) -> str:
     )
     console.print(renderable)
     return "\n".join(line.rstrip() for line in sink.getvalue().splitlines()) + "\n"
+
+
+def _known(words: str, render: Callable[[float], str], value: float | None) -> str:
+    return "" if value is None else words + render(value)
 
 
 def _ratio(row: _Row, before: float | None, after: float | None) -> str:

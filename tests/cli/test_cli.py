@@ -228,3 +228,7 @@ def test_every_verb_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
         assert verb in listed
         assert run(verb, "--help") == 0
         assert f"Example: gancompress {verb}" in capsys.readouterr().out
+    assert run("data", "--help") == 0
+    assert "stats" in capsys.readouterr().out
+    assert run("data", "stats", "--help") == 0
+    assert "Example: gancompress data stats" in capsys.readouterr().out

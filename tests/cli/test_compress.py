@@ -35,7 +35,7 @@ def test_the_same_command_on_a_finished_run_prints_its_table_again(
     assert f"exported: {finished / 'export' / 'compressed.onnx'}" in table
     assert f"pictures: {finished / 'samples.png'}" in table
     shown = json.loads(cli.ok(*words, "--json"))
-    assert list(shown) == ["teacher", "compressed", "baseline"]
+    assert list(shown) == ["teacher", "compressed", "baseline", "metrics", "protocol"]
     assert (finished / "summary.json").read_bytes() == before
 
 

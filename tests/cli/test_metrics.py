@@ -39,7 +39,13 @@ def test_an_evaluation_is_repeated_for_further_metrics(cli, finished: Path, tmp_
     rows = shown.pop("metrics")
     assert list(rows) == ["redness", "l1"]
     assert rows["redness"]["higher_is_better"]
-    assert rows["redness"]["protocol"] == {"channel": 0}
+    protocol = rows["redness"]["protocol"]
+    assert (protocol["channel"], protocol["pictures"]) == (0, 6)
+    assert protocol["references"]["pictures"] == 6
+    assert len(protocol["references"]["sha256"]) == 64
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["metrics"] == rows
+    assert summary["protocol"] == shown["protocol"]
     # The core's own L1 is the one that every evaluation has.
     for source in ("teacher", "compressed", "baseline"):
         assert rows["l1"][source] == pytest.approx(shown[source]["l1_to_target"])
@@ -88,7 +94,7 @@ def test_an_unknown_metric_is_refused_with_the_nearest_name(
     ):
         sentence, hint = cli.refused(*words)
         assert sentence == "there is no metric 'psrn'"
-        assert hint.startswith("did you mean 'psnr'? known metrics: frechet-lite0, kid-lite0, l1")
+        assert hint.startswith("did you mean 'psnr'? known metrics: fid, frechet-lite0, kid, kid-")
     assert not out.exists()
     assert json.loads((finished / "config.json").read_text())["evaluate"]["metrics"] == []
     cli.ok("evaluate", finished)

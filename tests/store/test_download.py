@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -256,3 +257,18 @@ def test_the_cache_keeps_files_of_one_name_apart(
     server.files["/b/a.bin"] = DATA[1:]
     other = hashlib.sha256(DATA[1:]).hexdigest()
     assert download(f"{server.url}/b/a.bin", sha256=other) != first
+
+
+def test_two_callers_at_once_fetch_a_file_once(server: Served, tmp_path: Path) -> None:
+    found: list[str] = []
+    url = f"{server.url}/a.bin"
+    threads = [
+        threading.Thread(target=lambda: found.append(fetch(url, tmp_path / "a.bin")))
+        for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [SHA] * 3
+    assert len(server.requests) == 1
