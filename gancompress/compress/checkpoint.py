@@ -1,6 +1,6 @@
 """A teacher's weights: where they are found, what identifies them, and a copy in the run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -16,6 +16,7 @@ from gancompress.store import RunDirectory, load_weights, save_tensors
 STAGE: Final = "teacher"
 GENERATOR: Final = "generator.safetensors"
 DISCRIMINATORS: Final = "discriminators.safetensors"
+_LISTED: Final = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,16 +130,31 @@ def find_mismatch(module: nn.Module, state: Mapping[str, Tensor]) -> str:
         state: Tensors by name.
 
     Returns:
-        The end of a sentence that begins with "it"; empty where they fit.
+        The end of a sentence that begins with "it", with up to ten names each of what is missing,
+        unexpected and of another shape; empty where they fit.
     """
     own = module.state_dict()
     lacking, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-    unlike = [k for k in sorted(own.keys() & state.keys()) if own[k].shape != state[k].shape]
-    for names, what in ((lacking, "lacks"), (unknown, "has the unknown"), (unlike, "differs in")):
-        if names:
-            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            return f"{what} '{names[0]}'{more}"
-    return ""
+    unlike = [
+        f"'{k}' ({_shape(state[k])} for {_shape(own[k])})"
+        for k in sorted(own.keys() & state.keys())
+        if own[k].shape != state[k].shape
+    ]
+    kinds = (
+        ("lacks", [f"'{k}'" for k in lacking]),
+        ("has the unknown", [f"'{k}'" for k in unknown]),
+        ("differs in", unlike),
+    )
+    return "; ".join(f"{what} {_listed(names)}" for what, names in kinds if names)
+
+
+def _shape(tensor: Tensor) -> str:
+    return "×".join(map(str, tensor.shape)) or "one number"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"{', '.join(names[:_LISTED])}{more}"
 
 
 def _folder(path: Path) -> Path:

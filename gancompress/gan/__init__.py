@@ -1,7 +1,6 @@
 """The kit for plugin authors: families, objectives, generators, critics and data."""
 
 from gancompress.config import Recipe, parse, read_toml
-from gancompress.gan.data import PairedPictures, find_pictures, read_pairs, read_picture, to_tensor
 from gancompress.gan.family import (
     AnyFamily,
     Batch,
@@ -22,6 +21,7 @@ from gancompress.gan.labels import (
     one_hot,
 )
 from gancompress.gan.lite0 import Lite0
+from gancompress.gan.mobile import MobileResNetGenerator, SeparableBlock, SeparableConvolution
 from gancompress.gan.multiscale import FeaturePatchDiscriminator, MultiScaleDiscriminator
 from gancompress.gan.objective import (
     GanMode,
@@ -29,13 +29,23 @@ from gancompress.gan.objective import (
     discriminator_loss,
     generator_loss,
 )
-from gancompress.gan.patchgan import PatchDiscriminator
+from gancompress.gan.official import official_state
+from gancompress.gan.paired import PairedFiles, PairedPictures
+from gancompress.gan.pairs import FolderPairs, read_pairs
+from gancompress.gan.patchgan import PatchDiscriminator, PixelDiscriminator
 from gancompress.gan.perceptual import (
     Lite0Perceptual,
     PerceptualLoss,
     PerceptualName,
     VggPerceptual,
     perceptual_loss,
+)
+from gancompress.gan.pictures import (
+    find_pictures,
+    read_picture,
+    refuse_all,
+    to_tensor,
+    with_channels,
 )
 from gancompress.gan.prepare import Preparer, Sample, carve, prepare_data
 from gancompress.gan.resnet import (
@@ -46,6 +56,8 @@ from gancompress.gan.resnet import (
     norm_layer,
 )
 from gancompress.gan.source import Source, SourceKind, fetch_source
+from gancompress.gan.unet import UNetGenerator
+from gancompress.gan.widths import ResNetWidths
 
 __all__ = [
     "AnyFamily",
@@ -53,6 +65,7 @@ __all__ = [
     "Batch",
     "FamilyOptions",
     "FeaturePatchDiscriminator",
+    "FolderPairs",
     "GanFamily",
     "GanMode",
     "LabelArrays",
@@ -62,23 +75,30 @@ __all__ = [
     "LabelledPictures",
     "Lite0",
     "Lite0Perceptual",
+    "MobileResNetGenerator",
     "MultiScaleDiscriminator",
     "NormName",
     "Objective",
+    "PairedFiles",
     "PairedObjective",
     "PairedPictures",
     "Part",
     "PatchDiscriminator",
     "PerceptualLoss",
     "PerceptualName",
+    "PixelDiscriminator",
     "Preparer",
     "Recipe",
     "ResNetGenerator",
+    "ResNetWidths",
     "ResidualBlock",
     "Sample",
+    "SeparableBlock",
+    "SeparableConvolution",
     "Source",
     "SourceKind",
     "SplitFolders",
+    "UNetGenerator",
     "VggPerceptual",
     "carve",
     "collate",
@@ -90,6 +110,7 @@ __all__ = [
     "instance_edges",
     "nearest",
     "norm_layer",
+    "official_state",
     "one_hot",
     "parse",
     "perceptual_loss",
@@ -98,7 +119,9 @@ __all__ = [
     "read_pairs",
     "read_picture",
     "read_toml",
+    "refuse_all",
     "scene_of",
     "stem_of",
     "to_tensor",
+    "with_channels",
 ]

@@ -8,8 +8,8 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from gancompress.errors import DataError
-from gancompress.gan.data import find_pictures, read_picture
 from gancompress.gan.labels import Labelled, Labels
+from gancompress.gan.pictures import find_pictures, read_picture
 
 _EXACT: Final = frozenset({".png", ".bmp"})
 # Label maps and photographs of one scene often differ by what follows the last of these.

@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from gancompress.errors import DataError
-from gancompress.gan.data import Pixels, to_tensor
 from gancompress.gan.family import Batch
+from gancompress.gan.pictures import Pixels, to_tensor
 
 Labels = npt.NDArray[Any]
 UNKNOWN: Final = 255

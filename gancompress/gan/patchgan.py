@@ -1,4 +1,4 @@
-"""The PatchGAN discriminator of pix2pix (Isola et al., arXiv 1611.07004)."""
+"""The discriminators of pix2pix (Isola et al., arXiv 1611.07004): of patches, and of pixels."""
 
 from torch import Tensor, nn
 
@@ -47,4 +47,37 @@ class PatchDiscriminator(nn.Module):
             One logit a patch, ``(N, 1, h, w)``.
         """
         result: Tensor = self.model(x)
+        return result
+
+
+class PixelDiscriminator(nn.Module):
+    """1×1 convolutions that judge every pixel by itself (PatchGAN of 1×1 pixels).
+
+    Args:
+        channels: Channels of the picture, and of the condition where it is concatenated.
+        width: Channels of the first convolution (``ndf``).
+        norm: ``instance``, ``batch`` or ``none``.
+    """
+
+    def __init__(self, channels: int = 3, width: int = 64, norm: NormName = "batch") -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv2d(channels, width, 1),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(width, 2 * width, 1),
+            norm_layer(norm)(2 * width),
+            nn.LeakyReLU(0.2, inplace=True),
+            nn.Conv2d(2 * width, 1, 1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Judge pixels.
+
+        Args:
+            x: ``(N, channels, H, W)`` in [-1, 1].
+
+        Returns:
+            One logit a pixel, ``(N, 1, H, W)``.
+        """
+        result: Tensor = self.net(x)
         return result

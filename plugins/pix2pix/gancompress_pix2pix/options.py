@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from gancompress.gan import FamilyOptions, GanMode, NormName
+from gancompress import SubnetError
+from gancompress.gan import FamilyOptions, GanMode, NormName, ResNetWidths
 
 
 class Pix2PixOptions(FamilyOptions):
@@ -17,11 +18,25 @@ class Pix2PixOptions(FamilyOptions):
             with the sub-folders ``train``, ``val`` and ``test``.
         direction: Which half of a pair is the input.
         size: Pictures are size × size pixels; a multiple of 4.
+        load_size: Training pairs are read at this size, and a square of `size` pixels is cut out
+            at random; None reads them at `size`. Test pairs are always read at `size`.
+        in_memory: Whether a folder's pictures are read once and kept; else each is read when it is
+            needed, for data that do not fit.
+        input_channels: Channels of the input: 1 grey, 2 with transparency, 3 colour, 4 with
+            transparency.
+        output_channels: Channels of the target.
+        architecture: ``resnet``, ``mobile_resnet`` (separable residual blocks) or ``unet``.
         generator_width: Channels of the generator's first convolution (``ngf``).
         blocks: Residual blocks of the generator.
+        depth: Halvings of a U-Net; None takes as many as the size allows, at most 8: 8 for 256
+            pixels, 7 for 128.
         norm: Norm of the generator.
+        dropout: Whether a ResNet's blocks, or the deep levels of a U-Net, have dropout.
+        config_str: Widths of a ``mobile_resnet`` as GAN Compression writes them (arXiv
+            2003.08936), six or eight numbers such as ``32_32_48_32_48_48_16_16``.
+        discriminator: ``patch`` or ``pixel``.
         discriminator_width: Channels of the discriminator's first convolution (``ndf``).
-        discriminator_layers: Strided convolutions of the discriminator.
+        discriminator_layers: Strided convolutions of the patch discriminator.
         discriminator_norm: Norm of the discriminator.
         gan_mode: Adversarial loss.
         flip: Whether training pairs are mirrored at random.
@@ -31,9 +46,18 @@ class Pix2PixOptions(FamilyOptions):
     data: Literal["openmoji"] | Path = "openmoji"
     direction: Literal["AtoB", "BtoA"] = "AtoB"
     size: int = Field(64, ge=32, multiple_of=4)
+    load_size: int | None = None
+    in_memory: bool = True
+    input_channels: int = Field(3, ge=1, le=4)
+    output_channels: int = Field(3, ge=1, le=4)
+    architecture: Literal["resnet", "mobile_resnet", "unet"] = "resnet"
     generator_width: int = Field(64, ge=1)
     blocks: int = Field(9, ge=0)
+    depth: int | None = Field(None, ge=5, validate_default=True)
     norm: NormName = "instance"
+    dropout: bool = False
+    config_str: str | None = None
+    discriminator: Literal["patch", "pixel"] = "patch"
     discriminator_width: int = Field(64, ge=1)
     discriminator_layers: int = Field(3, ge=1)
     discriminator_norm: NormName = "batch"
@@ -41,14 +65,81 @@ class Pix2PixOptions(FamilyOptions):
     flip: bool = True
     shift: int = Field(0, ge=0)
 
+    @property
+    def unet_depth(self) -> int:
+        """Halvings of a U-Net."""
+        return self.depth or min(8, _halvings(self.size))
+
+    @property
+    def widths(self) -> ResNetWidths:
+        """Widths of a ``mobile_resnet``."""
+        if self.config_str is None:
+            return ResNetWidths.full(self.generator_width, self.blocks)
+        return ResNetWidths.parse(self.config_str, self.blocks)
+
+    @field_validator("load_size")
+    @classmethod
+    def _a_square_can_be_cut_out(cls, value: int | None, info: ValidationInfo) -> int | None:
+        size = info.data.get("size", 0)
+        if value is not None and value < size:
+            raise ValueError(f"{value} pixels are less than the size of {size}")
+        return value
+
+    @field_validator("depth")
+    @classmethod
+    def _the_size_can_be_halved(cls, value: int | None, info: ValidationInfo) -> int | None:
+        size = info.data.get("size", 0)
+        if info.data.get("architecture") != "unet" or not size:
+            return value
+        most = _halvings(size)
+        if most < (value or 5):
+            raise ValueError(
+                f"a U-Net halves its pictures {value or '5 or more'} times, and a size of {size} "
+                f"can be halved {most} times"
+            )
+        return value
+
+    @field_validator("dropout")
+    @classmethod
+    def _separable_blocks_have_no_dropout(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("architecture") == "mobile_resnet":
+            raise ValueError("a mobile_resnet has no dropout")
+        return value
+
+    @field_validator("config_str")
+    @classmethod
+    def _it_is_a_config_of_a_mobile_net(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return value
+        if info.data.get("architecture") != "mobile_resnet":
+            raise ValueError("only the architecture 'mobile_resnet' takes widths of its layers")
+        try:
+            ResNetWidths.parse(value, info.data.get("blocks", 9))
+        except SubnetError as error:
+            raise ValueError(error.message) from None
+        return value
+
     @field_validator("discriminator_layers")
     @classmethod
     def _something_is_left_to_judge(cls, value: int, info: ValidationInfo) -> int:
         # Each strided layer halves the picture, and the last two take off one pixel each.
         size = info.data.get("size", 0)
-        most = int(log2(size / 3)) if size else value
+        patches = info.data.get("discriminator") == "patch"
+        most = int(log2(size / 3)) if size and patches else value
         if value > most:
             raise ValueError(
                 f"{value} layers leave nothing of a picture of {size} pixels, take at most {most}"
             )
         return value
+
+    @field_validator("shift")
+    @classmethod
+    def _one_way_of_moving(cls, value: int, info: ValidationInfo) -> int:
+        if value and info.data.get("load_size") is not None:
+            raise ValueError("pictures are cut out at random by 'load_size' already, and not moved")
+        return value
+
+
+def _halvings(size: int) -> int:
+    """Return how often a size is even when it is halved."""
+    return (size & -size).bit_length() - 1

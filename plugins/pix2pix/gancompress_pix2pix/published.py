@@ -1,20 +1,9 @@
-"""The published ResNet sub-generators, by their config strings such as ``16_16_32_16_32_32_16_16``.
+"""The published ResNet sub-generators as subnets, by config strings (`ResNetWidths.parse`)."""
 
-GAN Compression (Li et al., arXiv 2003.08936) writes a sub-generator as a row of numbers, each in
-units of one width of the net. Six numbers stand for
-
-    first 7×7 · down 1 (×2) · down 2 and the residual stream (×4) · inside blocks (×4) ·
-    up 1 (×2) · up 2 (×1)
-
-and eight have one number for the inside of each third of the blocks in place of one for all.
-"""
-
-import re
 from dataclasses import dataclass
 
 from gancompress import ChannelGraph, ChannelGroup, Decompose, SubnetConfig, SubnetError
-
-_LAYOUTS = "first, down 1, down 2, one or three for the blocks, up 1, up 2"
+from gancompress.gan import ResNetWidths
 
 
 def published_decomposition() -> Decompose:
@@ -42,18 +31,8 @@ def published_subnet(graph: ChannelGraph, config: str, *, legacy: bool = False) 
         SubnetError: If the string is none, the generator is no such ResNet, is narrower, or has
             a number of blocks that eight numbers cannot be shared among.
     """
-    numbers = _numbers(config)
-    if legacy and len(numbers) != 6:
-        raise SubnetError(
-            f"the config '{config}' has {len(numbers)} numbers, and no legacy class reads so many",
-            hint="give six numbers, or leave out legacy",
-        )
     groups = _Groups.of(graph)
-    first, down, stream, *inside, up, last = numbers
-    blocks = _inside_blocks(config, inside, len(groups.inside))
-    if legacy:
-        blocks = [n if place % 3 == 0 else stream for place, n in enumerate(blocks)]
-    widths = [first, 2 * down, 4 * stream, *(4 * n for n in blocks), 2 * up, last]
+    widths = ResNetWidths.parse(config, len(groups.inside), legacy=legacy).in_order()
     for group, width in zip(groups.in_order, widths, strict=True):
         if width > group.units:
             raise SubnetError(
@@ -62,32 +41,6 @@ def published_subnet(graph: ChannelGraph, config: str, *, legacy: bool = False) 
                 hint=f"no number is above {groups.base} here; take a wider generator",
             )
     return SubnetConfig({g.key: w for g, w in zip(groups.in_order, widths, strict=True)})
-
-
-def _numbers(config: str) -> list[int]:
-    if not re.fullmatch(r"[1-9][0-9]*(_[1-9][0-9]*)*", config, re.ASCII):
-        raise SubnetError(
-            f"the config '{config}' is no row of positive whole numbers joined by '_'",
-            hint=f"it looks like 16_16_32_16_32_32_16_16: {_LAYOUTS}",
-        )
-    numbers = [int(word) for word in config.split("_")]
-    if len(numbers) not in {6, 8}:
-        raise SubnetError(
-            f"the config '{config}' has {len(numbers)} numbers",
-            hint=f"give 6 or 8: {_LAYOUTS}",
-        )
-    return numbers
-
-
-def _inside_blocks(config: str, inside: list[int], blocks: int) -> list[int]:
-    """Return a number for each block out of one for all, or one for each third."""
-    if blocks % len(inside):
-        raise SubnetError(
-            f"the config '{config}' has numbers for thirds of the blocks, "
-            f"and the generator has '{blocks}'",
-            hint="give six numbers, or a generator of 3, 6 or 9 blocks",
-        )
-    return [number for number in inside for _ in range(blocks // len(inside))]
 
 
 @dataclass(frozen=True)

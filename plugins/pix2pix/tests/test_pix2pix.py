@@ -1,6 +1,10 @@
+from pathlib import Path
+from typing import Any, ClassVar
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
@@ -23,6 +27,21 @@ SMALL = Pix2PixOptions.model_validate(VALUES)
 class TestContract(FamilyContract):
     family = Pix2Pix()
     options = VALUES
+
+
+class TestUNetContract(FamilyContract):
+    family = Pix2Pix()
+    options: ClassVar[Any] = {
+        **VALUES,
+        "architecture": "unet",
+        "norm": "batch",
+        "dropout": True,
+        "discriminator": "pixel",
+        "gan_mode": "lsgan",
+        "input_channels": 1,
+        "output_channels": 4,
+        "direction": "BtoA",
+    }
 
 
 def test_drawings_are_distinct_and_coloured() -> None:
@@ -101,3 +120,87 @@ def test_the_demos_teacher_colours_drawings_it_has_not_seen() -> None:
 def _target(sample: Batch) -> torch.Tensor:
     assert sample.target is not None
     return sample.target
+
+
+def pairs_on_disk(folder: Path, count: int = 2) -> Path:
+    """Side-by-side pictures of noise."""
+    rng = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        (folder / split).mkdir(parents=True)
+        for index in range(count):
+            pixels = rng.integers(0, 256, (40, 80, 4), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / split / f"{index}.png")
+    return folder
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_training_pairs_are_loaded_larger_and_cut_out(tmp_path: Path, *, in_memory: bool) -> None:
+    values = {
+        "data": pairs_on_disk(tmp_path / "data"),
+        "size": 32,
+        "load_size": 40,
+        "flip": False,
+        "input_channels": 4,
+        "output_channels": 1,
+        "in_memory": in_memory,
+    }
+    family, options = Pix2Pix(), Pix2PixOptions.model_validate(values)
+    torch.manual_seed(0)
+    train = family.dataset(options, "train")
+    samples = [train[0] for _ in range(8)]
+    assert all(s.inputs[0].shape == (4, 32, 32) for s in samples)
+    assert all(_target(s).shape == (1, 32, 32) for s in samples)
+    assert len({float(s.inputs[0].sum()) for s in samples}) > 4
+    test = family.dataset(options, "test")
+    assert torch.equal(test[1].inputs[0], test[1].inputs[0])
+    assert test[1].inputs[0].shape == (4, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("have", "wanted", "expected"),
+    [
+        (1, 3, [0.5, 0.5, 0.5]),
+        (1, 4, [0.5, 0.5, 0.5, 1.0]),
+        (2, 1, [0.5]),
+        (4, 3, [0.5, -0.5, 0.3]),
+        (3, 1, [0.1]),
+        (4, 2, [0.1, 1.0]),
+    ],
+)
+def test_the_baseline_has_the_channels_of_the_output(
+    have: int, wanted: int, expected: list[float]
+) -> None:
+    options = Pix2PixOptions(input_channels=have, output_channels=wanted)
+    picture = torch.tensor([0.5, -0.5, 0.3, 0.7])[None, :have, None, None]
+    baseline = Pix2Pix().baseline(options, Batch((picture,)))
+    assert baseline.flatten().tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"size": 64, "load_size": 60}, "60 pixels are less than the size of 64"),
+        ({"load_size": 70, "shift": 2}, "cut out at random by 'load_size' already"),
+        ({"architecture": "unet", "size": 36}, "5 or more times, and a size of 36 can be halved 2"),
+        ({"architecture": "unet", "size": 64, "depth": 7}, "7 times, and a size of 64"),
+        ({"architecture": "mobile_resnet", "dropout": True}, "a mobile_resnet has no dropout"),
+        ({"config_str": "8_8_8_8_8_8"}, "only the architecture 'mobile_resnet'"),
+        ({"architecture": "mobile_resnet", "config_str": "8_8"}, "has 2 numbers"),
+        (
+            {"architecture": "mobile_resnet", "blocks": 4, "config_str": "8_8_8_8_8_8_8_8"},
+            "numbers for thirds of the blocks",
+        ),
+        ({"input_channels": 5}, "less than or equal to 4"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        Pix2PixOptions.model_validate(values)
+
+
+def test_a_unet_is_as_deep_as_its_pictures_allow() -> None:
+    depths = {
+        size: Pix2PixOptions(architecture="unet", size=size).unet_depth
+        for size in (32, 64, 96, 128, 256, 512)
+    }
+    assert depths == {32: 5, 64: 6, 96: 5, 128: 7, 256: 8, 512: 8}
