@@ -1,74 +1,229 @@
-"""``gancompress data``: verbs about data sets, each a function of this module."""
+"""``gancompress data``: what is published, and what lies on the disk."""
 
-from typing import Annotated, Any
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gancompress.cli import options as shared
+from gancompress.cli import statistics
 from gancompress.cli.context import Globals
-from gancompress.cli.given import Given, metric_options
 from gancompress.cli.guard import guarded
+from gancompress.errors import ConfigError
 
-app = typer.Typer(help="Look after data sets.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from gancompress.gan import Preparer, Source
+    from gancompress.plugins import PluginHost
+
+Family = Annotated[str | None, typer.Option(help="Only what this GAN family offers.")]
+
+app = typer.Typer(
+    help="Download, prepare and check data sets and checkpoints.", no_args_is_help=True
+)
 
 
-def stats(
-    context: typer.Context,
-    family: shared.FamilyName = None,
-    family_flag: shared.FamilyFlag = None,
-    recipe: shared.RecipeName = None,
-    config: shared.ConfigFile = None,
-    option: shared.FamilyOptions = None,
-    data: shared.Data = None,
-    seed: shared.Seed = None,
-    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    pictures: Annotated[
-        int | None, typer.Option(min=2, help="Pictures at most, from the first on.")
-    ] = None,
-    metric: Annotated[
-        list[str] | None, typer.Option(help="A metric that keeps statistics, such as fid.")
-    ] = None,
-    metric_option: shared.MetricOptions = None,
-) -> None:
-    """Look at the real pictures once for all later evaluations, and keep what was found.
+@app.command("list")
+@guarded
+def list_(context: typer.Context, family: Family = None) -> None:
+    """List the data sets and checkpoints that can be downloaded, and what can be prepared.
 
-    Example: gancompress data stats pix2pix --recipe openmoji --metric fid
+    Example: gancompress data list --family pix2pix
     """
     options: Globals = context.obj
-    from gancompress.compress import keep_statistics
-    from gancompress.compress.metrics import configure_metrics
-    from gancompress.compress.prepare import SPLITS
-    from gancompress.errors import ConfigError
+    from gancompress.report import source_lines
+
+    host = options.host()
+    sources = [
+        {"id": name, "family": name.partition("/")[0], **asdict(source)}
+        for name, source in _sources(host, family).items()
+    ]
+    preparers = [
+        {
+            "id": name,
+            "family": name.partition("/")[0],
+            "inputs": list(preparer.inputs),
+            "summary": preparer.summary,
+            "options": sorted(preparer.options.model_fields),
+        }
+        for name, preparer in _preparers(host, family).items()
+    ]
+    text = [
+        *source_lines(sources),
+        *(
+            f"prepare {row['id']} {' '.join(row['inputs'])} OUT: {row['summary']}; "
+            f"options: {', '.join(row['options'])}"
+            for row in preparers
+        ),
+    ]
+    options.show(
+        {"sources": sources, "preparers": preparers}, "\n".join(text) or "nothing is offered"
+    )
+
+
+@app.command()
+@guarded
+def download(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="FAMILY/NAME of `data list`, or NAME alone.")],
+    family: Family = None,
+    out: Annotated[Path, typer.Option(help="Folder; each family has one inside.")] = Path("data"),
+    url: Annotated[
+        str | None, typer.Option(help="Another address of the same file: a mirror, file:///…")
+    ] = None,
+) -> None:
+    """Download a published data set or checkpoint; the same command again goes on where it was.
+
+    Size and SHA-256 are recorded beside it at the first time, and checked afterwards.
+
+    Example: gancompress data download pix2pix/facades --out data
+    """
+    options: Globals = context.obj
+    from gancompress.gan import fetch_source
+    from gancompress.report import ProgressObserver
+    from gancompress.store import read_provenance
+
+    chosen, source = _one(_sources(options.host(), family), name, "data set or checkpoint")
+    folder = out / chosen.partition("/")[0]
+    with ProgressObserver(quiet=options.quiet) as progress:
+        path = fetch_source(source, folder, url=url, emit=progress)
+    known = read_provenance(folder)[source.url or source.name]
+    options.show(
+        {"id": chosen, "path": str(path), "licence": source.licence, **asdict(known)},
+        f"{source.kind}: {path}\nsha256: {known.sha256}\nterms: {source.licence}",
+    )
+
+
+@app.command()
+@guarded
+def prepare(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A preparer of `data list`, such as pairs.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDERS... OUT", help="What it reads, and writes.")
+    ],
+    family: Family = None,
+    option: Annotated[
+        list[str] | None, typer.Option("-o", "--option", help="An option of it, key=value.")
+    ] = None,
+) -> None:
+    """Make a family's folders with train, val and test of your own copy of the data.
+
+    Example: gancompress data prepare pairs photos drawings pairs -o val=0.2
+
+    Example: gancompress data prepare cityscapes downloads/cityscapes cityscapes
+    """
+    options: Globals = context.obj
+    from gancompress.gan import prepare_data
     from gancompress.report import ProgressObserver
 
-    if split not in SPLITS:
-        raise ConfigError(f"there is no split '{split}'", hint=f"splits: {', '.join(SPLITS)}")
-    host = options.host()
-    settings: dict[str, Any] = {"metrics": metric_options(metric_option)}
-    given = Given(
-        (family, family_flag), recipe, config, option or (), seed, data=data, settings=settings
-    )
-    chosen, merged = given.settle(host)
-    metrics = configure_metrics(host.metrics(), merged.metrics, trust=options.trust)
-    with ProgressObserver(quiet=options.quiet) as progress:
-        rows = keep_statistics(
-            chosen, merged, metrics, metric or (), split=split, most=pictures, emit=progress
+    chosen, preparer = _one(_preparers(options.host(), family), name, "preparer")
+    *inputs, target = folders
+    if len(inputs) != len(preparer.inputs):
+        raise ConfigError(
+            f"'{name}' takes {len(preparer.inputs) + 1} folders and got {len(folders)}",
+            hint=f"give {' '.join(preparer.inputs)} OUT",
         )
-    options.show({"statistics": rows}, "\n".join(line for row in rows for line in _lines(row)))
-
-
-def _lines(row: dict[str, Any]) -> list[str]:
-    state = "known already" if row["known"] else "taken now"
-    if row["file"] is None:
-        state = "not kept"
-    floor = row["real_against_real"]
-    shown = "" if floor is None else f", real against real {floor:.4g}"
-    first = (
-        f"{row['metric']}: {row['pictures']} pictures of '{row['split']}', {state}{shown}\n"
-        f"  pictures: sha256 {row['sha256']}"
+    values = _values(preparer, option or [])
+    with ProgressObserver(quiet=options.quiet) as progress:
+        counts = prepare_data(preparer, inputs, target, values, emit=progress)
+    shown = "\n".join(f"{split}: {count:,}" for split, count in counts.items())
+    options.show(
+        {"preparer": chosen, "path": str(target), "counts": dict(counts)}, f"{shown}\n{target}"
     )
-    kept = [] if row["file"] is None else [f"  file: {row['file']}"]
-    return [first, *kept, *(f"  note: {note}" for note in row["notes"])]
 
 
-app.command("stats")(guarded(stats))
+@app.command()
+@guarded
+def verify(
+    context: typer.Context,
+    data: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the data.")],
+    family: Annotated[str, typer.Option(help="The GAN family that is to read it.")],
+    recipe: shared.RecipeName = None,
+    option: shared.FamilyOptions = None,
+) -> None:
+    """Read every file of a folder as a family would, and list what is wrong with each.
+
+    The exit code is 0 where a training could begin, and 1 where something would stop it.
+
+    Example: gancompress data verify pairs --family pix2pix
+    """
+    options: Globals = context.obj
+    from gancompress.cli.given import Given
+    from gancompress.compress import inspect_data
+    from gancompress.report import ProgressObserver, data_table, plain_text, problem_lines
+
+    given = Given((family,), recipe, options=option or (), data=str(data))
+    chosen, config = given.settle(options.host())
+    with ProgressObserver(quiet=options.quiet) as progress:
+        report = inspect_data(chosen, chosen.options.model_validate(config.options), emit=progress)
+    found = asdict(report)
+    warnings = len(report.problems) - report.errors
+    verdict = f"{report.errors} errors, {warnings} warnings"
+    lines = [
+        plain_text(data_table(found["figures"]), width=100).rstrip(),
+        *problem_lines(found["problems"]),
+        f"{'sound' if report.sound else 'not sound'}: {verdict}",
+    ]
+    options.show({"sound": report.sound, **found}, "\n".join(lines))
+    if not report.sound:
+        raise typer.Exit(1)
+
+
+app.command("stats")(guarded(statistics.stats))
+
+
+def _sources(host: "PluginHost", family: str | None) -> "dict[str, Source]":
+    return {
+        f"{one.name}/{name}": source
+        for one in _families(host, family)
+        for name, source in one.sources().items()
+    }
+
+
+def _preparers(host: "PluginHost", family: str | None) -> "dict[str, Preparer]":
+    return {
+        f"{one.name}/{preparer.name}": preparer
+        for one in _families(host, family)
+        for preparer in one.preparers()
+    }
+
+
+def _families(host: "PluginHost", family: str | None) -> list[Any]:
+    return list(host.families().values()) if family is None else [host.family(family)]
+
+
+def _one(offered: "dict[str, Any]", name: str, kind: str) -> tuple[str, Any]:
+    """Find what is meant by a whole name, or by one without its family."""
+    found = [full for full in offered if name in {full, full.partition("/")[2]}]
+    if len(found) > 1:
+        raise ConfigError(
+            f"the {kind} '{name}' is offered as {' and as '.join(map(repr, found))}",
+            hint="give the whole name, or --family",
+        )
+    if not found:
+        from difflib import get_close_matches
+
+        close = get_close_matches(name, [*offered, *(x.partition("/")[2] for x in offered)], 3)
+        near = f"do you mean {' or '.join(map(repr, close))}? " if close else ""
+        raise ConfigError(
+            f"there is no {kind} '{name}'", hint=f"{near}see them all with `gancompress data list`"
+        )
+    return found[0], offered[found[0]]
+
+
+def _values(preparer: "Preparer", options: list[str]) -> "BaseModel":
+    from gancompress.config import parse
+
+    pairs = [text.partition("=") for text in options]
+    for key, sign, _ in pairs:
+        if not (key and sign):
+            raise ConfigError(
+                f"'{key}' is not of the form key=value",
+                hint=f"known keys: {', '.join(sorted(preparer.options.model_fields))}",
+            )
+    values = {key: value for key, _, value in pairs}
+    result: BaseModel = parse(preparer.options, values, source=f"the options of '{preparer.name}'")
+    return result

@@ -100,7 +100,7 @@ def finetune(
 def export(
     context: typer.Context,
     run: shared.Run,
-    target: Annotated[str | None, typer.Option(help="Format, such as onnx.")] = None,
+    target: Annotated[str | None, typer.Option(help="Format: onnx, torch, or a plugin's.")] = None,
     tolerance: Annotated[
         float | None, typer.Option(help="Largest difference from the PyTorch net.")
     ] = None,

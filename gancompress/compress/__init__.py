@@ -3,6 +3,7 @@
 from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
 from gancompress.compress.configure import configure, scale_steps
 from gancompress.compress.generator import build_generator
+from gancompress.compress.inspect_data import DataReport, PartFigures, Problem, inspect_data
 from gancompress.compress.job import Job
 from gancompress.compress.opening import open_run, open_teacher_run, read_config
 from gancompress.compress.pipeline import Outcome, compress, exported_file, run_stages
@@ -31,10 +32,13 @@ from gancompress.compress.summary import summarise, write_summary
 from gancompress.compress.teacher import Lesson, Teacher, begin_teacher, train_teacher
 
 __all__ = [
+    "DataReport",
     "Examined",
     "Job",
     "Lesson",
     "Outcome",
+    "PartFigures",
+    "Problem",
     "Project",
     "Question",
     "Teacher",
@@ -52,6 +56,7 @@ __all__ = [
     "export_models",
     "exported_file",
     "finetune_subnet",
+    "inspect_data",
     "keep_statistics",
     "keep_teacher",
     "load_sensitivity",

@@ -18,7 +18,7 @@ from gancompress.compress.stages import compressed_net, teacher_cost
 from gancompress.config import RunConfig
 from gancompress.cost import Cost, measure_cost, measure_latency_in_turns
 from gancompress.events import Emit, Notice, StageProgress, StageStarted, discard
-from gancompress.export import ExportReport, export
+from gancompress.export import ExportReport, export, find_target
 from gancompress.gan import Batch
 from gancompress.metrics import Evaluation, Lite0Features, evaluate, pictures_of, recovery
 from gancompress.store import RunDirectory
@@ -51,6 +51,7 @@ def export_models(run: RunDirectory, project: Project, *, emit: Emit = discard) 
     require(run, "export", "finetune")
     watch = Stopwatch(run, "export")
     settings = project.config.export
+    target = find_target(settings.target, project.targets)
     pictures = project.samples("test", SHOWN).inputs
     nets = {"teacher": project.teacher.module, "compressed": compressed_net(run)}
     emit(StageStarted("export", len(nets)))
@@ -58,11 +59,10 @@ def export_models(run: RunDirectory, project: Project, *, emit: Emit = discard) 
     for name, net in nets.items():
         report = export(
             net,
-            run.path(f"export/{name}.{settings.target}"),
-            settings.target,
+            run.path(f"export/{target.file_name(name)}"),
+            target,
             tolerance=settings.tolerance,
             inputs=pictures,
-            targets=project.targets,
         )
         for note in report.notes:
             emit(Notice("export", f"{name}: {note}"))

@@ -4,6 +4,7 @@ from gancompress.export.convert import ExportReport, export, find_target
 from gancompress.export.model import CompressedModel
 from gancompress.export.onnx_target import OnnxTarget
 from gancompress.export.target import Dynamic, ExportTarget
+from gancompress.export.torch_target import TorchTarget
 
 __all__ = [
     "CompressedModel",
@@ -11,6 +12,7 @@ __all__ = [
     "ExportReport",
     "ExportTarget",
     "OnnxTarget",
+    "TorchTarget",
     "export",
     "find_target",
 ]

@@ -17,6 +17,7 @@ from gancompress.errors import ExportError, GancompressError
 from gancompress.export.model import CompressedModel
 from gancompress.export.onnx_target import OnnxTarget
 from gancompress.export.target import Dynamic, ExportTarget
+from gancompress.export.torch_target import TorchTarget
 from gancompress.store.atomic import storage_errors, sync_folder
 
 _ATTEMPTS: Final[tuple[Dynamic, ...]] = ("full", "batch")
@@ -94,7 +95,7 @@ def export(
     module = copy.deepcopy(module).cpu().eval()
     check = _Check(chosen, module, examples, device, tolerance)
     notes: list[str] = []
-    with storage_errors(path), _partial(path) as partial:
+    with storage_errors(path), _partial(path, chosen) as partial:
         for dynamic in _ATTEMPTS:
             try:
                 chosen.export(module, partial, examples, dynamic)
@@ -107,6 +108,8 @@ def export(
             if not errors.largest <= tolerance:  # not a number is no agreement either
                 raise _reject(path, partial, errors, tolerance)
             digest = hashlib.sha256(partial.read_bytes()).hexdigest()
+            for one, other in zip(chosen.companions(partial), chosen.companions(path), strict=True):
+                one.replace(other)
             partial.replace(path)
             sync_folder(path.parent)
             return ExportReport(path, errors.largest, errors.mean, digest, dynamic, tuple(notes))
@@ -126,7 +129,7 @@ def find_target(name: str, more: Sequence[ExportTarget] = ()) -> ExportTarget:
     Raises:
         ExportError: If there is none of this name.
     """
-    known = {one.name: one for one in (OnnxTarget(), *more)}
+    known = {one.name: one for one in (OnnxTarget(), TorchTarget(), *more)}
     if name not in known:
         raise ExportError(f"'{name}' is no export target", hint=f"choose of {', '.join(known)}")
     return known[name]
@@ -159,13 +162,14 @@ def _random(spec: Any) -> Tensor:
 
 
 @contextmanager
-def _partial(path: Path) -> Iterator[Path]:
+def _partial(path: Path, target: ExportTarget) -> Iterator[Path]:
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield partial
     finally:
-        partial.unlink(missing_ok=True)
+        for file in (partial, *target.companions(partial)):
+            file.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,28 @@ class ExportTarget(ABC):
 
     Attributes:
         name: What `export` and the command line call it.
+        suffix: How the file's name ends; by default a dot and the name.
     """
 
     name: str
+    suffix: str = ""
+
+    def file_name(self, stem: str) -> str:
+        """Return the name of a file in this format.
+
+        Args:
+            stem: What stands before the ending.
+        """
+        return f"{stem}{self.suffix or f'.{self.name}'}"
+
+    def companions(self, path: Path) -> tuple[Path, ...]:
+        """Name the files that `export` writes beside its own; by default none.
+
+        Args:
+            path: The file itself.
+        """
+        del path
+        return ()
 
     def check(self) -> None:  # noqa: B027 - not every format needs a library
         """Find out whether the format can be written here; called before hours of training.

@@ -9,7 +9,8 @@ from gancompress.gan.family import (
     Objective,
     collate,
 )
-from gancompress.gan.label_folder import LabelFolder, read_labels
+from gancompress.gan.folders import Part, SplitFolders, stem_of
+from gancompress.gan.label_folder import LabelFolder, nearest, read_labels, scene_of
 from gancompress.gan.labels import (
     Augmentation,
     LabelArrays,
@@ -46,6 +47,7 @@ from gancompress.gan.pictures import (
     to_tensor,
     with_channels,
 )
+from gancompress.gan.prepare import Preparer, Sample, carve, prepare_data
 from gancompress.gan.resnet import (
     NormName,
     ResidualBlock,
@@ -53,6 +55,7 @@ from gancompress.gan.resnet import (
     initialise_normal,
     norm_layer,
 )
+from gancompress.gan.source import Source, SourceKind, fetch_source
 from gancompress.gan.unet import UNetGenerator
 from gancompress.gan.widths import ResNetWidths
 
@@ -79,34 +82,46 @@ __all__ = [
     "PairedFiles",
     "PairedObjective",
     "PairedPictures",
+    "Part",
     "PatchDiscriminator",
     "PerceptualLoss",
     "PerceptualName",
     "PixelDiscriminator",
+    "Preparer",
     "Recipe",
     "ResNetGenerator",
     "ResNetWidths",
     "ResidualBlock",
+    "Sample",
     "SeparableBlock",
     "SeparableConvolution",
+    "Source",
+    "SourceKind",
+    "SplitFolders",
     "UNetGenerator",
     "VggPerceptual",
+    "carve",
     "collate",
     "discriminator_loss",
+    "fetch_source",
     "find_pictures",
     "generator_loss",
     "initialise_normal",
     "instance_edges",
+    "nearest",
     "norm_layer",
     "official_state",
     "one_hot",
     "parse",
     "perceptual_loss",
+    "prepare_data",
     "read_labels",
     "read_pairs",
     "read_picture",
     "read_toml",
     "refuse_all",
+    "scene_of",
+    "stem_of",
     "to_tensor",
     "with_channels",
 ]

@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from gancompress.config import Recipe
+from gancompress.gan.folders import SplitFolders
+from gancompress.gan.prepare import Preparer
+from gancompress.gan.source import Source
 
 
 class FamilyOptions(BaseModel):
@@ -146,6 +149,30 @@ class GanFamily(ABC, Generic[OptionsT]):
     def recipes(self) -> Mapping[str, Recipe]:
         """Return ready-made configurations by name; none by default."""
         return {}
+
+    def sources(self) -> Mapping[str, Source]:
+        """Return published data sets and checkpoints by name; none by default."""
+        return {}
+
+    def preparers(self) -> Sequence[Preparer]:
+        """Return what makes this family's folders out of a data set's own; none by default."""
+        return ()
+
+    def folders(self, options: OptionsT) -> Sequence[SplitFolders]:
+        """Return how the data lie in folders, so that they can be checked file by file.
+
+        Args:
+            options: The family's options.
+
+        Returns:
+            The splits that there are, or should be; by default none: the data are then checked
+            by opening every split and reading every sample.
+
+        Raises:
+            DataError: If the options do not name a folder.
+        """
+        del options
+        return ()
 
     def import_checkpoint(
         self, options: OptionsT, path: Path, state: Mapping[str, Tensor]

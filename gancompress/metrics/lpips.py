@@ -153,7 +153,7 @@ class Lpips(Metric):
             path = Path(self._options.weights).expanduser()
             return load_weights(path), str(path)
         hint = "fetch it by hand and give its path as the option 'weights', or use perceptual-lite0"
-        place = download(_ADDRESS + name, sha256=sha256, extra="similarity", hint=hint)
+        place = download(_ADDRESS + name, sha256=sha256, hint=hint)
         return load_weights(place), str(place)
 
 

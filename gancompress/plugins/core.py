@@ -58,9 +58,9 @@ def gancompress_metrics() -> "Iterable[Metric]":
 @hookimpl
 def gancompress_export_targets() -> "Iterable[ExportTarget]":
     """Offer the core's export targets."""
-    from gancompress.export import OnnxTarget  # noqa: PLC0415 - loads torch
+    from gancompress.export import OnnxTarget, TorchTarget  # noqa: PLC0415 - loads torch
 
-    return [OnnxTarget()]
+    return [OnnxTarget(), TorchTarget()]
 
 
 @hookimpl(trylast=True)

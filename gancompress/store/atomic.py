@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,6 +90,34 @@ def write_atomic(path: Path, data: bytes) -> None:
         finally:
             partial.unlink(missing_ok=True)
         sync_folder(path.parent)
+
+
+@contextmanager
+def fresh_folder(target: Path) -> Iterator[Path]:
+    """Fill a folder that appears when everything is in it, and not at all where that fails.
+
+    Args:
+        target: The folder; it does not exist yet, or is empty.
+
+    Yields:
+        A folder beside it to write to, which gets its name at the end.
+
+    Raises:
+        StorageError: If it is there already, the disk is full, or it cannot be written.
+    """
+    partial = target.with_name(f".{target.name}.partial")
+    with storage_errors(target):
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise StorageError(
+                f"'{target}' is there already", hint="give another folder, or move it away"
+            )
+        shutil.rmtree(partial, ignore_errors=True)  # of a call that was killed
+        partial.mkdir(parents=True)
+        try:
+            yield partial
+            partial.replace(target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def encode_json(value: Any) -> bytes:

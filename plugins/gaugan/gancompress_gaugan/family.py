@@ -1,6 +1,6 @@
 """The family itself: what builds the generator, the data and the objective."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
@@ -16,18 +16,25 @@ from gancompress.gan import (
     LabelMaps,
     MultiScaleDiscriminator,
     Objective,
+    Preparer,
     Recipe,
+    Source,
+    SplitFolders,
     parse,
     perceptual_loss,
     read_toml,
 )
 from gancompress_gaugan.checkpoint import translated
+from gancompress_gaugan.cityscapes import CITYSCAPES
+from gancompress_gaugan.coco import COCO
+from gancompress_gaugan.folders import label_folders
 from gancompress_gaugan.generator import SpadeGenerator, initialise_xavier
 from gancompress_gaugan.landcover import landcover_colours, landcover_split
 from gancompress_gaugan.noise import WithNoise
 from gancompress_gaugan.objective import GauGanObjective
 from gancompress_gaugan.options import GauGanOptions
 from gancompress_gaugan.painting import distinct_colours, paint
+from gancompress_gaugan.sources import published_sources
 
 
 class GauGan(GanFamily[GauGanOptions]):
@@ -106,6 +113,18 @@ class GauGan(GanFamily[GauGanOptions]):
         """Translate the keys of spectral norm by hooks, as the published checkpoints have them."""
         del options, path
         return translated(state)
+
+    def sources(self) -> Mapping[str, Source]:
+        """Return the published sets and checkpoints."""
+        return published_sources()
+
+    def preparers(self) -> Sequence[Preparer]:
+        """Return what makes label folders of Cityscapes and of COCO-Stuff."""
+        return (CITYSCAPES, COCO)
+
+    def folders(self, options: GauGanOptions) -> Sequence[SplitFolders]:
+        """Return the three splits, each with label maps, pictures and maybe instance maps."""
+        return () if options.data == "landcover" else label_folders(options)
 
 
 def _recipe(path: Path, package: Path) -> Recipe:

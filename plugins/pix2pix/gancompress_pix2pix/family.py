@@ -1,6 +1,6 @@
 """The family itself: what builds generators, data and objective, and reads checkpoints."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -21,8 +21,11 @@ from gancompress.gan import (
     PairedPictures,
     PatchDiscriminator,
     PixelDiscriminator,
+    Preparer,
     Recipe,
     ResNetGenerator,
+    Source,
+    SplitFolders,
     UNetGenerator,
     initialise_normal,
     official_state,
@@ -32,6 +35,8 @@ from gancompress.gan import (
 )
 from gancompress_pix2pix.openmoji import Pixels, render_pairs, split_of
 from gancompress_pix2pix.options import Pix2PixOptions
+from gancompress_pix2pix.prepare import PAIRS, pair_folders
+from gancompress_pix2pix.sources import published_sources
 
 
 class Pix2Pix(GanFamily[Pix2PixOptions]):
@@ -95,6 +100,18 @@ class Pix2Pix(GanFamily[Pix2PixOptions]):
             path.stem: _recipe(path, package)
             for path in sorted((package / "recipes").glob("*.toml"))
         }
+
+    def sources(self) -> Mapping[str, Source]:
+        """Return the published sets and checkpoints."""
+        return published_sources()
+
+    def preparers(self) -> Sequence[Preparer]:
+        """Return what makes pairs of two folders."""
+        return (PAIRS,)
+
+    def folders(self, options: Pix2PixOptions) -> Sequence[SplitFolders]:
+        """Return the three splits, each side by side or in ``A`` and ``B``."""
+        return () if options.data == "openmoji" else pair_folders(Path(options.data))
 
 
 def _generator(options: Pix2PixOptions) -> nn.Module:

@@ -1,0 +1,237 @@
+"""A look at a family's data file by file, before hours of training find out."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from PIL import Image
+
+from gancompress.compress.prepare import SPLITS
+from gancompress.errors import GancompressError
+from gancompress.events import Emit, StageFinished, StageProgress, StageStarted, discard
+from gancompress.gan import (
+    AnyFamily,
+    Part,
+    SplitFolders,
+    find_pictures,
+    read_labels,
+    read_picture,
+)
+
+FEW: Final = 32
+_STAGE: Final = "verify"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is not as it should be.
+
+    Args:
+        split: Where; empty where it concerns several splits.
+        path: The file or folder, or what stands for it.
+        text: One sentence.
+        severity: ``error`` for what stops a training, ``warning`` for what spoils it.
+    """
+
+    split: str
+    path: str
+    text: str
+    severity: Literal["error", "warning"] = "error"
+
+
+@dataclass(frozen=True)
+class PartFigures:
+    """What one folder of a split holds.
+
+    Args:
+        split: The split.
+        part: The folder's part, such as ``A`` or ``label``.
+        pictures: How many files can be read.
+        smallest: Width and height of the smallest by area; None where there is none.
+        largest: Of the largest.
+        modes: How many files have each Pillow mode.
+    """
+
+    split: str
+    part: str
+    pictures: int
+    smallest: tuple[int, int] | None = None
+    largest: tuple[int, int] | None = None
+    modes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """What `inspect_data` found.
+
+    Args:
+        figures: By split and part.
+        problems: In the order of the splits.
+    """
+
+    figures: tuple[PartFigures, ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> int:
+        """How many problems stop a training."""
+        return sum(problem.severity == "error" for problem in self.problems)
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing stops a training."""
+        return not self.errors
+
+
+def inspect_data(family: AnyFamily, options: Any, *, emit: Emit = discard) -> DataReport:
+    """Read every file of a family's data, and list what is wrong with each.
+
+    Where the family does not say how its data lie in folders, every split is opened and every
+    sample read, and only the family's own errors are found.
+
+    Args:
+        family: The GAN family.
+        options: Its options, which name the folder.
+        emit: Receives events.
+
+    Returns:
+        The figures and the problems; nothing is raised for a file.
+    """
+    folders = family.folders(options)
+    if not folders:
+        return _open(family, options)
+    look = _Look(emit)
+    look.all(folders)
+    return DataReport(tuple(look.figures), tuple(look.problems))
+
+
+class _Look:
+    def __init__(self, emit: Emit) -> None:
+        self.figures: list[PartFigures] = []
+        self.problems: list[Problem] = []
+        self._seen: dict[bytes, tuple[str, Path]] = {}
+        self._emit, self._done = emit, 0
+
+    def all(self, folders: Sequence[SplitFolders]) -> None:
+        found = [
+            (split, part, self._list(split, part)) for split in folders for part in split.parts
+        ]
+        self._emit(StageStarted(_STAGE, sum(len(paths) for *_, paths in found)))
+        for split in folders:
+            own = {part.name: paths for its, part, paths in found if its is split}
+            if split.paired:
+                self._check_partners(split, own)
+            for part in split.parts:
+                self._check_part(split, part, own[part.name])
+        self._emit(StageFinished(_STAGE, 0.0))
+
+    def _list(self, split: SplitFolders, part: Part) -> tuple[Path, ...]:
+        try:
+            return find_pictures(part.folder)
+        except GancompressError as error:
+            self._note(split, part.folder, error.message)
+            return ()
+
+    def _check_partners(self, split: SplitFolders, found: Mapping[str, Sequence[Path]]) -> None:
+        keys = {name: Counter(map(split.key, paths)) for name, paths in found.items() if paths}
+        for part in split.parts:
+            for path in found[part.name]:
+                key = split.key(path)
+                if keys[part.name][key] > 1:
+                    self._note(split, path, f"'{key}' is there more than once in {part.name}")
+                without = [name for name in keys if key not in keys[name]]
+                if without:
+                    self._note(split, path, f"it has no partner in {' and '.join(without)}")
+
+    def _check_part(self, split: SplitFolders, part: Part, paths: Sequence[Path]) -> None:
+        sizes: list[tuple[int, int]] = []
+        modes: Counter[str] = Counter()
+        for path in paths:
+            self._done += 1
+            self._emit(StageProgress(_STAGE, self._done))
+            try:
+                size, mode = _read(part, path)
+            except (GancompressError, OSError) as error:
+                text = error.message if isinstance(error, GancompressError) else str(error)
+                self._note(split, path, text)
+                continue
+            sizes.append(size)
+            modes[mode] += 1
+            for text in _faults(part, path, size):
+                self._note(split, path, text)
+            if part.kind != "labels":
+                self._check_leak(split, path)
+        self.figures.append(_figures(split.split, part.name, sizes, modes))
+        if paths and len(paths) < FEW:
+            text = f"{len(paths)} pictures are few: figures of them are mostly chance"
+            self._note(split, part.folder, text, "warning")
+
+    def _check_leak(self, split: SplitFolders, path: Path) -> None:
+        """Notice a picture that is held out and trained on."""
+        digest = sha256(path.read_bytes()).digest()
+        other, first = self._seen.setdefault(digest, (split.split, path))
+        if other != split.split:
+            self._note(split, path, f"it is the same file as '{first}' of '{other}'", "warning")
+
+    def _note(
+        self,
+        split: SplitFolders,
+        path: Path,
+        text: str,
+        severity: Literal["error", "warning"] = "error",
+    ) -> None:
+        self.problems.append(Problem(split.split, str(path), text, severity))
+
+
+def _read(part: Part, path: Path) -> tuple[tuple[int, int], str]:
+    """Decode a file as the family would, and return its size and mode."""
+    with Image.open(path) as image:
+        mode = image.mode
+    height, width = (read_labels(path) if part.kind == "labels" else read_picture(path)).shape[:2]
+    return (width, height), mode
+
+
+def _faults(part: Part, path: Path, size: tuple[int, int]) -> Iterator[str]:
+    if part.kind == "pair" and size[0] < 2:
+        yield "it is one pixel wide, and holds no two pictures side by side"
+    elif part.kind == "pair" and size[0] % 2:
+        yield "it is an odd number of pixels wide, and holds no two equal pictures side by side"
+    if part.labels is not None:
+        strange = sorted(set(np.unique(read_labels(path)).tolist()) - part.labels)
+        if strange:
+            ids = ", ".join(map(str, strange[:10])) + (", …" if len(strange) > 10 else "")
+            yield f"the labels {ids} are outside the map"
+
+
+def _figures(
+    split: str, part: str, sizes: Sequence[tuple[int, int]], modes: Mapping[str, int]
+) -> PartFigures:
+    if not sizes:
+        return PartFigures(split, part, 0)
+    ranked = sorted(sizes, key=lambda size: size[0] * size[1])
+    return PartFigures(split, part, len(sizes), ranked[0], ranked[-1], dict(modes))
+
+
+def _open(family: AnyFamily, options: Any) -> DataReport:
+    figures: list[PartFigures] = []
+    problems: list[Problem] = []
+    for split in SPLITS:
+        read = 0
+        try:
+            data: Any = family.dataset(options, split)
+            for index in range(len(data)):
+                try:
+                    data[index]
+                    read += 1
+                except GancompressError as error:
+                    problems.append(Problem(split, f"sample {index}", error.message))
+        except GancompressError as error:
+            problems.append(Problem(split, split, error.message))
+        figures.append(PartFigures(split, "samples", read))
+        if not read and not any(problem.split == split for problem in problems):
+            problems.append(Problem(split, split, f"the split '{split}' is empty"))
+    return DataReport(tuple(figures), tuple(problems))
