@@ -204,3 +204,38 @@ def test_a_unet_is_as_deep_as_its_pictures_allow() -> None:
         for size in (32, 64, 96, 128, 256, 512)
     }
     assert depths == {32: 5, 64: 6, 96: 5, 128: 7, 256: 8, 512: 8}
+
+
+# Pairs, batch, epochs of a teacher at a constant and at a falling rate, λ (recon, distill), and the
+# true MACs of the published sub-generator: what the paper's scripts say.
+PUBLISHED_RUNS: dict[str, tuple[int, int, int, int, float, float, float]] = {
+    "edges2shoes": (49_825, 4, 5, 15, 100, 1, 3.699e9),
+    "cityscapes": (2_975, 1, 100, 150, 100, 1, 4.060e9),
+    "map2sat": (1_096, 1, 100, 200, 10, 0.01, 3.351e9),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED_RUNS)
+def test_published_recipes_say_what_the_papers_say(name: str) -> None:
+    pairs, batch, constant, falling, recon, distill, macs = PUBLISHED_RUNS[name]
+    recipe = Pix2Pix().recipes()[name]
+    options = Pix2PixOptions.model_validate(recipe.options)
+    assert (options.size, options.load_size, options.gan_mode) == (256, 286, "hinge")
+    assert (options.discriminator_width, options.generator_width, options.blocks) == (128, 64, 9)
+    assert options.direction == ("AtoB" if name == "edges2shoes" else "BtoA")
+    steps = pairs // batch * (constant + falling)
+    stages = (recipe.train, recipe.distill, recipe.finetune)
+    assert [stage.steps for stage in stages] == [steps, 2 * steps, steps]
+    for stage in stages:
+        assert (stage.batch_size, stage.lambda_recon, stage.lambda_gan) == (batch, recon, 1)
+        assert (stage.optimiser.lr, stage.optimiser.lr_discriminator) == (2e-4, 2e-4)
+        assert stage.optimiser.betas == (0.5, 0.999)
+        share = constant / (constant + falling)
+        assert stage.optimiser.decay_from == pytest.approx(share, abs=1e-3)
+    assert recipe.distill.lambda_distill == recipe.finetune.lambda_distill == distill
+    assert recipe.distill.sampling == "uniform"
+    assert recipe.decompose.norm_between
+    assert (recipe.space.smallest, recipe.space.divisor) == (0.25, 8)
+    budget = float(str(recipe.search.macs).removesuffix("G")) * 1e9
+    assert 0 <= budget - macs < 0.02e9
+    assert not recipe.demo
