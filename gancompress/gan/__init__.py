@@ -24,6 +24,7 @@ from gancompress.gan.pictures import (
     find_pictures,
     read_picture,
     refuse_all,
+    shown,
     to_tensor,
     with_channels,
 )
@@ -71,6 +72,7 @@ __all__ = [
     "read_picture",
     "read_toml",
     "refuse_all",
+    "shown",
     "to_tensor",
     "with_channels",
 ]

@@ -8,6 +8,7 @@ from PIL import Image
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
+from gancompress import DataError
 from gancompress.gan import Batch
 from gancompress.testing import FamilyContract
 from gancompress_pix2pix.family import Pix2Pix
@@ -187,6 +188,10 @@ def test_the_baseline_has_the_channels_of_the_output(
         ({"config_str": "8_8_8_8_8_8"}, "only the architecture 'mobile_resnet'"),
         ({"architecture": "mobile_resnet", "config_str": "8_8"}, "has 2 numbers"),
         (
+            {"architecture": "mobile_resnet", "config_str": "8_8_8_8_8_8_8_8", "legacy": True},
+            "no legacy class reads so many",
+        ),
+        (
             {"architecture": "mobile_resnet", "blocks": 4, "config_str": "8_8_8_8_8_8_8_8"},
             "numbers for thirds of the blocks",
         ),
@@ -239,3 +244,23 @@ def test_published_recipes_say_what_the_papers_say(name: str) -> None:
     budget = float(str(recipe.search.macs).removesuffix("G")) * 1e9
     assert 0 <= budget - macs < 0.02e9
     assert not recipe.demo
+
+
+def test_the_first_releases_class_reads_six_numbers_in_its_own_way() -> None:
+    options = Pix2PixOptions(
+        architecture="mobile_resnet", config_str="32_32_40_48_16_32", legacy=True
+    )
+    with torch.device("meta"):
+        net = Pix2Pix().generator(options)
+    assert sum(p.numel() for p in net.parameters()) == 699_875
+
+
+def test_files_that_are_no_pictures_are_named_before_any_work(tmp_path: Path) -> None:
+    data = pairs_on_disk(tmp_path / "data", 3)
+    for name in ("0.png", "2.png"):
+        (data / "train" / name).write_bytes(b"no picture")
+    options = Pix2PixOptions(data=data, size=32, in_memory=False)
+    with pytest.raises(DataError, match="2 pictures of") as caught:
+        Pix2Pix().dataset(options, "train")
+    assert "0.png' cannot be read as a picture" in caught.value.message
+    assert "2.png' cannot be read as a picture" in caught.value.message
