@@ -1,5 +1,7 @@
 """Published checkpoints as teachers: from a file of torch.save to a supernet."""
 
+import runpy
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import torch
 from PIL import Image
 
 from gancompress import GancompressError
+from gancompress.cli import main
 from gancompress.compress import prepare
 from gancompress.config import RunConfig
 from gancompress_pix2pix.family import Pix2Pix
@@ -102,3 +105,64 @@ def test_what_does_not_fit_is_listed(tmp_path: Path, data: Path) -> None:
     assert sentence.count("'model.") == 20
     with pytest.raises(GancompressError, match=r"\(4×3×7×7 for 8×3×7×7\)"):
         prepare(Pix2Pix(), config(data, architecture="mobile_resnet", generator_width=8), file)
+
+
+RUN = """
+[options]
+size = 32
+architecture = "unet"
+norm = "batch"
+dropout = true
+generator_width = 2
+output_channels = 4
+discriminator = "pixel"
+discriminator_width = 2
+gan_mode = "lsgan"
+load_size = 36
+
+[space]
+divisor = 1
+
+[distill]
+steps = 1
+batch_size = 2
+points = 1
+
+[search]
+macs = "1.2x"
+trials = 1
+pictures = 2
+
+[finetune]
+steps = 1
+batch_size = 2
+points = 1
+
+[export]
+target = "torch"
+"""
+
+
+def test_a_published_unet_goes_the_whole_way_and_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        (tmp_path / "pairs" / split).mkdir(parents=True)
+        for name in "ab":
+            pixels = rng.integers(0, 256, (40, 80, 4), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "pairs" / split / f"{name}.png")
+    options = tomllib.loads(RUN)["options"]
+    saved(Pix2PixOptions.model_validate(options), tmp_path / "latest_net_G.pth")
+    (tmp_path / "run.toml").write_text(RUN)
+    words = ["--config", "run.toml", "--teacher", "latest_net_G.pth", "--data", "pairs"]
+    words = [str(tmp_path / w) if not w.startswith("-") else w for w in words]
+    with pytest.raises(SystemExit) as leaving:
+        main(["compress", "pix2pix", *words, "--out", str(tmp_path / "run")])
+    assert leaving.value.code == 0, capsys.readouterr().err
+    net = runpy.run_path(str(tmp_path / "run" / "export" / "compressed.py"))["load"]()
+    assert net(torch.rand(1, 3, 32, 32)).shape == (1, 4, 32, 32)
+    teacher = torch.load(tmp_path / "latest_net_G.pth", weights_only=True)
+    # The names are those of the published file: the weights go back where they came from.
+    names = {name.removeprefix("module.") for name in teacher}
+    assert set(net.state_dict()) <= names
