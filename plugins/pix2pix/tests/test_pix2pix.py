@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,17 +32,21 @@ class TestContract(FamilyContract):
 
 class TestUNetContract(FamilyContract):
     family = Pix2Pix()
-    options: ClassVar[Any] = {
-        **VALUES,
-        "architecture": "unet",
-        "norm": "batch",
-        "dropout": True,
-        "discriminator": "pixel",
-        "gan_mode": "lsgan",
-        "input_channels": 1,
-        "output_channels": 4,
-        "direction": "BtoA",
-    }
+
+    @pytest.fixture
+    def options(self, tmp_path: Path) -> dict[str, Any]:
+        return {
+            **VALUES,
+            "data": str(pairs_on_disk(tmp_path / "data")),
+            "architecture": "unet",
+            "norm": "batch",
+            "dropout": True,
+            "discriminator": "pixel",
+            "gan_mode": "lsgan",
+            "input_channels": 1,
+            "output_channels": 4,
+            "direction": "BtoA",
+        }
 
 
 def test_drawings_are_distinct_and_coloured() -> None:
@@ -129,7 +133,7 @@ def pairs_on_disk(folder: Path, count: int = 2) -> Path:
     for split in ("train", "val", "test"):
         (folder / split).mkdir(parents=True)
         for index in range(count):
-            pixels = rng.integers(0, 256, (40, 80, 4), dtype=np.uint8)
+            pixels = rng.integers(0, 256, (40, 80, 4), dtype=np.uint8)  # of each split its own
             Image.fromarray(pixels).save(folder / split / f"{index}.png")
     return folder
 
