@@ -44,6 +44,7 @@ from gancompress.gan.pictures import (
     find_pictures,
     read_picture,
     refuse_all,
+    shown,
     to_tensor,
     with_channels,
 )
@@ -121,6 +122,7 @@ __all__ = [
     "read_toml",
     "refuse_all",
     "scene_of",
+    "shown",
     "stem_of",
     "to_tensor",
     "with_channels",

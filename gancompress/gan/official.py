@@ -29,6 +29,7 @@ def official_state(
     The steps, in order: `without_prefix`, `without_statistics`, `plain_spectral_norm`, the names
     of ResNet blocks (`blocks_renamed`), biases that a batch norm or nothing stands for
     (`with_zero_biases`), and where `slices`, the first channels of each layer (`first_channels`).
+    A family whose generator has names of its own puts those in first.
 
     Args:
         net: Our generator; only names and shapes are looked at, so it may be on the meta device.

@@ -1,23 +1,21 @@
 """Pairs of picture files: side by side, or in two folders."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
 from gancompress.errors import DataError
 from gancompress.gan.pictures import (
     Pixels,
+    check_picture,
     find_pictures,
     read_picture,
     reading,
     refuse_all,
     resized,
 )
-
-_Reader: TypeAlias = Callable[[], tuple[Pixels, Pixels]]
 
 
 class FolderPairs:
@@ -45,16 +43,27 @@ class FolderPairs:
     ) -> None:
         self._folder, self._size, self._swap = folder, size, swap
         self._channels = channels_in, channels_out
-        halves = (channels_out, channels_in) if swap else (channels_in, channels_out)
-        self._readers = _find_pairs(folder, halves)
+        self._pairs = _find_pairs(folder)
 
     def __len__(self) -> int:
-        return len(self._readers)
+        return len(self._pairs)
 
     def __getitem__(self, index: int) -> tuple[Pixels, Pixels]:
         """Return the input ``(size, size, channels_in)`` and the target of one pair."""
-        left, right = (resized(half, self._size) for half in self._readers[index]())
+        channels = self._channels[::-1] if self._swap else self._channels
+        paths = self._pairs[index]
+        halves = _read_both(paths, channels) if len(paths) > 1 else _cut(paths[0], channels)
+        left, right = (resized(half, self._size) for half in halves)
         return (right, left) if self._swap else (left, right)
+
+    def check(self) -> None:
+        """Find out whether every file begins as a picture does, without reading all of it.
+
+        Raises:
+            DataError: If some do not: all such are named, up to ten.
+        """
+        paths = (path for pair in self._pairs for path in pair)
+        refuse_all(self._folder, _problems(partial(check_picture, path) for path in paths))
 
     def read_all(self) -> tuple[Pixels, Pixels]:
         """Read every pair.
@@ -67,14 +76,12 @@ class FolderPairs:
         """
         shape = (len(self), self._size, self._size)
         inputs, targets = (np.empty((*shape, channels), np.uint8) for channels in self._channels)
-        problems: list[DataError] = []
-        for index in range(len(self)):
-            # One pair at a time: a folder of photographs does not fit into memory at full size.
-            try:
-                inputs[index], targets[index] = self[index]
-            except DataError as problem:
-                problems.append(problem)
-        refuse_all(self._folder, problems)
+
+        def read(index: int) -> None:
+            inputs[index], targets[index] = self[index]
+
+        # One pair at a time: a folder of photographs does not fit into memory at full size.
+        refuse_all(self._folder, _problems(partial(read, index) for index in range(len(self))))
         return inputs, targets
 
 
@@ -103,13 +110,33 @@ def read_pairs(
     return pairs.read_all()
 
 
-def _find_pairs(folder: Path, channels: tuple[int, int]) -> list[_Reader]:
-    """Return for every pair a function that reads it at full size."""
+def _problems(readers: Iterable[Callable[[], None]]) -> list[DataError]:
+    found: list[DataError] = []
+    for read in readers:
+        try:
+            read()
+        except _BothUnreadableError as both:
+            found += both.problems
+        except DataError as problem:
+            found.append(problem)
+    return found
+
+
+class _BothUnreadableError(DataError):
+    """Neither picture of a pair can be read."""
+
+    def __init__(self, problems: Sequence[DataError]) -> None:
+        super().__init__("; ".join(p.message for p in problems), hint=problems[0].hint)
+        self.problems = problems
+
+
+def _find_pairs(folder: Path) -> list[tuple[Path, ...]]:
+    """Return the one or two files of every pair."""
     with reading(folder):
         halves = [folder / name for name in ("A", "B")]
         apart = all(half.is_dir() for half in halves)
     if not apart:
-        return [partial(_read_side_by_side, path, channels) for path in find_pictures(folder)]
+        return [(path,) for path in find_pictures(folder)]
     left, right = map(find_pictures, halves)
     lonely = {p.stem for p in left} ^ {p.stem for p in right}
     if lonely:
@@ -120,9 +147,7 @@ def _find_pairs(folder: Path, channels: tuple[int, int]) -> list[_Reader]:
         )
     # By name, not by place: an ending sorts differently in a folder of other endings.
     partners = _by_name(right)
-    return [
-        partial(_read_both, (a, partners[name]), channels) for name, a in _by_name(left).items()
-    ]
+    return [(path, partners[name]) for name, path in _by_name(left).items()]
 
 
 def _by_name(pictures: Sequence[Path]) -> dict[str, Path]:
@@ -137,11 +162,20 @@ def _by_name(pictures: Sequence[Path]) -> dict[str, Path]:
     return found
 
 
-def _read_both(paths: tuple[Path, Path], channels: tuple[int, int]) -> tuple[Pixels, Pixels]:
-    return read_picture(paths[0], channels[0]), read_picture(paths[1], channels[1])
+def _read_both(paths: Sequence[Path], channels: tuple[int, int]) -> list[Pixels]:
+    halves: list[Pixels] = []
+    problems: list[DataError] = []
+    for path, count in zip(paths, channels, strict=True):
+        try:
+            halves.append(read_picture(path, count))
+        except DataError as problem:
+            problems.append(problem)
+    if problems:
+        raise problems[0] if len(problems) == 1 else _BothUnreadableError(problems)
+    return halves
 
 
-def _read_side_by_side(path: Path, channels: tuple[int, int]) -> tuple[Pixels, Pixels]:
+def _cut(path: Path, channels: tuple[int, int]) -> list[Pixels]:
     left = read_picture(path, channels[0])
     right = left if channels[0] == channels[1] else read_picture(path, channels[1])
     middle = left.shape[1] // 2
@@ -150,4 +184,4 @@ def _read_side_by_side(path: Path, channels: tuple[int, int]) -> tuple[Pixels, P
             f"'{path}' is one pixel wide, and holds no two pictures side by side",
             hint="put the pictures of a pair side by side, or in the sub-folders A and B",
         )
-    return left[:, :middle], right[:, middle : 2 * middle]
+    return [left[:, :middle], right[:, middle : 2 * middle]]

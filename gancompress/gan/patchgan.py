@@ -1,4 +1,4 @@
-"""The discriminators of pix2pix (Isola et al., arXiv 1611.07004): of patches, and of pixels."""
+"""Discriminators of patches and of pixels (Isola et al., arXiv 1611.07004)."""
 
 from torch import Tensor, nn
 

@@ -92,14 +92,34 @@ def read_picture(path: Path, channels: int = 3) -> Pixels:
             or no picture has so many channels.
     """
     mode = _mode(channels)
+    with _naming(path), Image.open(path) as image:
+        pixels = np.asarray(_as_shown(image, mode))
+    return pixels.reshape(*pixels.shape[:2], channels)
+
+
+def check_picture(path: Path) -> None:
+    """Find out whether a file begins as a picture does, without reading all of it.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DataError: If it cannot be read, or has so many pixels that Pillow takes it for an attack.
+    """
+    with _naming(path), Image.open(path):
+        pass
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn what Pillow says about a file into a sentence."""
     try:
         with warnings.catch_warnings():
             # From one size on Pillow warns, from twice that on it refuses: both are one mistake.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             # A damaged EXIF block is no reason to refuse the picture it stands in.
             warnings.filterwarnings("ignore", category=UserWarning, module="PIL")
-            with Image.open(path) as image:
-                pixels = np.asarray(_as_shown(image, mode))
+            yield
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise DataError(
             f"'{path}' has more than {Image.MAX_IMAGE_PIXELS:,} pixels",
@@ -109,7 +129,6 @@ def read_picture(path: Path, channels: int = 3) -> Pixels:
         raise DataError(
             f"'{path}' cannot be read as a picture", hint="remove it, or save it again"
         ) from None
-    return pixels.reshape(*pixels.shape[:2], channels)
 
 
 def _mode(channels: int) -> str:
@@ -172,6 +191,30 @@ def resized(pixels: Pixels, size: int) -> Pixels:
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     scaled = np.array(image.resize((size, size), Image.Resampling.BICUBIC))
     return scaled.reshape(size, size, pixels.shape[2])
+
+
+def shown(pictures: Tensor) -> Tensor:
+    """Show pictures of any kind in colour, transparent ones on white paper.
+
+    Args:
+        pictures: ``(N, C, H, W)`` in [-1, 1]: grey, grey and transparency, colour, or colour and
+            transparency.
+
+    Returns:
+        ``(N, 3, H, W)`` in [-1, 1].
+
+    Raises:
+        DataError: If they are no pictures.
+    """
+    if pictures.ndim != 4 or pictures.shape[1] not in _MODES:
+        raise DataError(
+            f"'pictures' has shape {tuple(pictures.shape)}, not (N, C, H, W) with C from 1 to 4",
+            hint="only grey and colour pictures, with or without transparency, can be looked at",
+        )
+    if pictures.shape[1] % 2:
+        return pictures.expand(-1, 3, -1, -1)
+    opacity = (pictures[:, -1:] + 1) / 2
+    return (pictures[:, :-1] * opacity + (1 - opacity)).expand(-1, 3, -1, -1)
 
 
 def refuse_all(folder: Path, problems: Sequence[DataError]) -> None:

@@ -1,4 +1,4 @@
-"""The U-Net generator of pix2pix (Isola et al., arXiv 1611.07004)."""
+"""The U-Net generator of image-to-image translation (Isola et al., arXiv 1611.07004)."""
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +47,7 @@ class _Outermost(nn.Module):
 class UNetGenerator(nn.Module):
     """4×4 convolutions that halve the picture `depth` times, and as many that double it again.
 
-    With depth 8, width 64 and batch norm it is the generator ``unet_256`` of pix2pix, with
+    With depth 8, width 64 and batch norm it is the generator ``unet_256`` of the paper's code, with
     54,413,955 parameters; with depth 7 it is ``unet_128``.
 
     Args:

@@ -27,7 +27,7 @@ class Lite0Features(Lite0):
         """Return the features of a batch.
 
         Args:
-            pictures: ``(N, 3, H, W)`` or ``(N, 1, H, W)`` in [-1, 1].
+            pictures: ``(N, C, H, W)`` in [-1, 1], of 1 to 4 channels as in `shown`.
 
         Returns:
             ``(N, dimension)``.
@@ -42,7 +42,7 @@ class Lite0Features(Lite0):
         """Return the features of any number of pictures, in chunks.
 
         Args:
-            pictures: ``(N, 3, H, W)`` or ``(N, 1, H, W)`` in [-1, 1], on any device.
+            pictures: ``(N, C, H, W)`` in [-1, 1], of 1 to 4 channels as in `shown`, on any device.
 
         Returns:
             ``(N, dimension)`` in float64 on the CPU.

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from gancompress.errors import DataError
+from gancompress.gan import shown
 from gancompress.store import write_atomic
 
 _GAP = 4
@@ -82,9 +83,9 @@ def save_grid(path: Path, columns: Mapping[str, Tensor], *, rows: int | None = N
 
 
 def _tiles(label: str, pictures: Tensor) -> npt.NDArray[np.uint8]:
-    if pictures.ndim != 4 or pictures.shape[1] not in {1, 3}:
+    if pictures.ndim != 4 or not 1 <= pictures.shape[1] <= 4:
         raise DataError(
-            f"'{label}' has shape {tuple(pictures.shape)}, not (N, 3, H, W) or (N, 1, H, W)",
+            f"'{label}' has shape {tuple(pictures.shape)}, not (N, C, H, W) with C from 1 to 4",
             hint="turn label maps and the like into colours first",
         )
     values = pictures.detach().float().cpu()
@@ -93,6 +94,6 @@ def _tiles(label: str, pictures: Tensor) -> npt.NDArray[np.uint8]:
             f"'{label}' holds values that are not finite",
             hint="the weights are likely damaged or the training diverged",
         )
-    levels = ((values + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    tiles: npt.NDArray[np.uint8] = levels.expand(-1, 3, -1, -1).permute(0, 2, 3, 1).numpy()
+    levels = ((shown(values) + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    tiles: npt.NDArray[np.uint8] = levels.permute(0, 2, 3, 1).numpy()
     return np.ascontiguousarray(tiles)

@@ -141,6 +141,17 @@ def test_an_unknown_export_target_is_refused_and_another_try_succeeds(cli, finis
     cli.ok("export", finished, "--target", "onnx")
 
 
+def test_plain_torch_is_a_module_and_its_weights(cli, finished: Path) -> None:
+    (finished / "stages" / "export.json").unlink()
+    found = json.loads(cli.ok("export", finished, "--target", "torch", "--json"))
+    assert {name: file["path"] for name, file in found["files"].items()} == {
+        "teacher": "export/teacher.py",
+        "compressed": "export/compressed.py",
+    }
+    assert (finished / "export" / "compressed.safetensors").is_file()
+    assert found["files"]["compressed"]["max_abs_error"] < 1e-5
+
+
 def test_an_export_target_of_a_plugin_is_used_by_its_name(
     cli, finished: Path, tmp_path: Path
 ) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 PAGES = (
@@ -63,6 +64,10 @@ BLOCKS = tuple(block for page in PAGES for block in blocks_of(page))
 def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder with what the commands of a page expect beside them."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
+    for split in ("train", "val", "test"):
+        pair = tmp_path / "pairs" / split / "1.png"
+        pair.parent.mkdir(parents=True)
+        Image.radial_gradient("L").resize((64, 32)).save(pair)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.syspath_prepend(str(ROOT / "examples" / "minimal_plugin"))

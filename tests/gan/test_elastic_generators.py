@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from gancompress.elastic import SearchSpace, Supernet
-from gancompress.gan import MobileResNetGenerator, ResNetGenerator, ResNetWidths, UNetGenerator
+from gancompress.gan import MobileResNetGenerator, ResNetWidths, UNetGenerator
 from gancompress.graph import trace
 from gancompress.passes import Decompose, SortChannels, run_passes
 
@@ -21,10 +21,6 @@ NETS: dict[str, tuple[Callable[[], nn.Module], Decompose]] = {
     "unet, instance norm": (
         partial(UNetGenerator, 3, 3, width=2, depth=5, norm="instance"),
         Decompose(["model.model.1.model.3.model.5"]),
-    ),
-    "resnet, dropout": (
-        partial(ResNetGenerator, width=4, blocks=1, dropout=True),
-        Decompose("resblocks"),
     ),
     "mobile resnet": (
         partial(MobileResNetGenerator, ResNetWidths.parse("4_4_8_12_4_8", 1)),

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from gancompress.errors import DataError
-from gancompress.gan import read_pairs
+from gancompress.gan import FolderPairs, read_pairs
 
 
 def write(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (8, 8)) -> Path:
@@ -109,3 +109,15 @@ def test_inputs_and_targets_have_channels_of_their_own(
     assert targets.shape == (1, 8, 8, 4)
     shade = 50 if swap else 150
     assert targets[0, 4, 4].tolist() == [shade, shade, shade, 90]
+
+
+def test_both_pictures_of_a_pair_are_named(tmp_path: Path) -> None:
+    for name in ("A/x.png", "B/x.png", "A/y.png", "B/y.png"):
+        write(tmp_path / name, (0, 0, 0))
+    for name in ("A/x.png", "B/x.png", "B/y.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+    for find in (FolderPairs(tmp_path, size=8).read_all, FolderPairs(tmp_path, size=8).check):
+        with pytest.raises(DataError, match="3 pictures of") as caught:
+            find()
+        for name in ("A/x.png", "B/x.png", "B/y.png"):
+            assert f"'{tmp_path / name}' cannot be read" in caught.value.message

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 from gancompress.errors import DataError
-from gancompress.gan import find_pictures, read_picture, refuse_all, with_channels
+from gancompress.gan import find_pictures, read_picture, refuse_all, shown, with_channels
 
 
 def write(path: Path, colour: tuple[int, int, int], size: tuple[int, int] = (8, 8)) -> Path:
@@ -152,3 +153,24 @@ def test_what_is_wrong_is_listed_up_to_ten() -> None:
         + "; ".join(f"'{n}.png' is thin" for n in range(10))
         + "; and 2 more"
     )
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [
+        ([0.2], [0.2, 0.2, 0.2]),
+        ([0.2, 1.0], [0.2, 0.2, 0.2]),
+        ([0.2, -1.0], [1.0, 1.0, 1.0]),
+        ([0.2, -0.4, 0.6], [0.2, -0.4, 0.6]),
+        ([0.2, -0.4, 0.6, 0.0], [0.6, 0.3, 0.8]),
+    ],
+)
+def test_tensors_are_shown_in_colour_on_white(channels: list[float], expected: list[float]) -> None:
+    picture = torch.tensor(channels)[None, :, None, None]
+    assert shown(picture).flatten().tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 5, 8, 8), (1, 0, 8, 8)])
+def test_tensors_that_are_no_pictures_are_not_shown(shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match="has shape"):
+        shown(torch.zeros(shape))

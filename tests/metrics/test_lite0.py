@@ -71,9 +71,9 @@ def test_refuses_blocks_that_are_not_there(block: int) -> None:
         Lite0Features(block=block)
 
 
-@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 4, 8, 8)])
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 5, 8, 8)])
 def test_refuses_what_is_no_picture(lite0: Lite0Features, shape: tuple[int, ...]) -> None:
-    with pytest.raises(DataError, match="grey or RGB"):
+    with pytest.raises(DataError, match="only grey and colour pictures"):
         lite0(torch.zeros(shape))
 
 

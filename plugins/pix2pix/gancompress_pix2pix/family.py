@@ -66,6 +66,7 @@ class Pix2Pix(GanFamily[Pix2PixOptions]):
             channels_out=options.output_channels,
         )
         if not options.in_memory:
+            pairs.check()
             return PairedFiles(pairs, flip=flip, shift=shift, crop=crop)
         return PairedPictures(*pairs.read_all(), flip=flip, shift=shift, crop=crop)
 

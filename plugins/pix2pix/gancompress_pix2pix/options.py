@@ -34,6 +34,8 @@ class Pix2PixOptions(FamilyOptions):
         dropout: Whether a ResNet's blocks, or the deep levels of a U-Net, have dropout.
         config_str: Widths of a ``mobile_resnet`` as GAN Compression writes them (arXiv
             2003.08936), six or eight numbers such as ``32_32_48_32_48_48_16_16``.
+        legacy: Whether six numbers are read as the first release's class reads them: of each three
+            blocks the first has the width of its own, the others that of the residual stream.
         discriminator: ``patch`` or ``pixel``.
         discriminator_width: Channels of the discriminator's first convolution (``ndf``).
         discriminator_layers: Strided convolutions of the patch discriminator.
@@ -56,6 +58,7 @@ class Pix2PixOptions(FamilyOptions):
     depth: int | None = Field(None, ge=5, validate_default=True)
     norm: NormName = "instance"
     dropout: bool = False
+    legacy: bool = False
     config_str: str | None = None
     discriminator: Literal["patch", "pixel"] = "patch"
     discriminator_width: int = Field(64, ge=1)
@@ -75,7 +78,7 @@ class Pix2PixOptions(FamilyOptions):
         """Widths of a ``mobile_resnet``."""
         if self.config_str is None:
             return ResNetWidths.full(self.generator_width, self.blocks)
-        return ResNetWidths.parse(self.config_str, self.blocks)
+        return ResNetWidths.parse(self.config_str, self.blocks, legacy=self.legacy)
 
     @field_validator("load_size")
     @classmethod
@@ -114,7 +117,8 @@ class Pix2PixOptions(FamilyOptions):
         if info.data.get("architecture") != "mobile_resnet":
             raise ValueError("only the architecture 'mobile_resnet' takes widths of its layers")
         try:
-            ResNetWidths.parse(value, info.data.get("blocks", 9))
+            legacy = info.data.get("legacy", False)
+            ResNetWidths.parse(value, info.data.get("blocks", 9), legacy=legacy)
         except SubnetError as error:
             raise ValueError(error.message) from None
         return value

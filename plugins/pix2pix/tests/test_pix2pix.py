@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ from PIL import Image
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
+from gancompress import DataError
 from gancompress.gan import Batch
 from gancompress.testing import FamilyContract
 from gancompress_pix2pix.family import Pix2Pix
@@ -31,17 +32,21 @@ class TestContract(FamilyContract):
 
 class TestUNetContract(FamilyContract):
     family = Pix2Pix()
-    options: ClassVar[Any] = {
-        **VALUES,
-        "architecture": "unet",
-        "norm": "batch",
-        "dropout": True,
-        "discriminator": "pixel",
-        "gan_mode": "lsgan",
-        "input_channels": 1,
-        "output_channels": 4,
-        "direction": "BtoA",
-    }
+
+    @pytest.fixture
+    def options(self, tmp_path: Path) -> dict[str, Any]:
+        return {
+            **VALUES,
+            "data": str(pairs_on_disk(tmp_path / "data")),
+            "architecture": "unet",
+            "norm": "batch",
+            "dropout": True,
+            "discriminator": "pixel",
+            "gan_mode": "lsgan",
+            "input_channels": 1,
+            "output_channels": 4,
+            "direction": "BtoA",
+        }
 
 
 def test_drawings_are_distinct_and_coloured() -> None:
@@ -128,7 +133,7 @@ def pairs_on_disk(folder: Path, count: int = 2) -> Path:
     for split in ("train", "val", "test"):
         (folder / split).mkdir(parents=True)
         for index in range(count):
-            pixels = rng.integers(0, 256, (40, 80, 4), dtype=np.uint8)
+            pixels = rng.integers(0, 256, (40, 80, 4), dtype=np.uint8)  # of each split its own
             Image.fromarray(pixels).save(folder / split / f"{index}.png")
     return folder
 
@@ -187,6 +192,10 @@ def test_the_baseline_has_the_channels_of_the_output(
         ({"config_str": "8_8_8_8_8_8"}, "only the architecture 'mobile_resnet'"),
         ({"architecture": "mobile_resnet", "config_str": "8_8"}, "has 2 numbers"),
         (
+            {"architecture": "mobile_resnet", "config_str": "8_8_8_8_8_8_8_8", "legacy": True},
+            "no legacy class reads so many",
+        ),
+        (
             {"architecture": "mobile_resnet", "blocks": 4, "config_str": "8_8_8_8_8_8_8_8"},
             "numbers for thirds of the blocks",
         ),
@@ -204,3 +213,58 @@ def test_a_unet_is_as_deep_as_its_pictures_allow() -> None:
         for size in (32, 64, 96, 128, 256, 512)
     }
     assert depths == {32: 5, 64: 6, 96: 5, 128: 7, 256: 8, 512: 8}
+
+
+# Pairs, batch, epochs of a teacher at a constant and at a falling rate, λ (recon, distill), and the
+# true MACs of the published sub-generator: what the paper's scripts say.
+PUBLISHED_RUNS: dict[str, tuple[int, int, int, int, float, float, float]] = {
+    "edges2shoes": (49_825, 4, 5, 15, 100, 1, 3.699e9),
+    "cityscapes": (2_975, 1, 100, 150, 100, 1, 4.060e9),
+    "map2sat": (1_096, 1, 100, 200, 10, 0.01, 3.351e9),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED_RUNS)
+def test_published_recipes_say_what_the_papers_say(name: str) -> None:
+    pairs, batch, constant, falling, recon, distill, macs = PUBLISHED_RUNS[name]
+    recipe = Pix2Pix().recipes()[name]
+    options = Pix2PixOptions.model_validate(recipe.options)
+    assert (options.size, options.load_size, options.gan_mode) == (256, 286, "hinge")
+    assert (options.discriminator_width, options.generator_width, options.blocks) == (128, 64, 9)
+    assert options.direction == ("AtoB" if name == "edges2shoes" else "BtoA")
+    steps = pairs // batch * (constant + falling)
+    stages = (recipe.train, recipe.distill, recipe.finetune)
+    assert [stage.steps for stage in stages] == [steps, 2 * steps, steps]
+    for stage in stages:
+        assert (stage.batch_size, stage.lambda_recon, stage.lambda_gan) == (batch, recon, 1)
+        assert (stage.optimiser.lr, stage.optimiser.lr_discriminator) == (2e-4, 2e-4)
+        assert stage.optimiser.betas == (0.5, 0.999)
+        share = constant / (constant + falling)
+        assert stage.optimiser.decay_from == pytest.approx(share, abs=1e-3)
+    assert recipe.distill.lambda_distill == recipe.finetune.lambda_distill == distill
+    assert recipe.distill.sampling == "uniform"
+    assert recipe.decompose.norm_between
+    assert (recipe.space.smallest, recipe.space.divisor) == (0.25, 8)
+    budget = float(str(recipe.search.macs).removesuffix("G")) * 1e9
+    assert 0 <= budget - macs < 0.02e9
+    assert not recipe.demo
+
+
+def test_the_first_releases_class_reads_six_numbers_in_its_own_way() -> None:
+    options = Pix2PixOptions(
+        architecture="mobile_resnet", config_str="32_32_40_48_16_32", legacy=True
+    )
+    with torch.device("meta"):
+        net = Pix2Pix().generator(options)
+    assert sum(p.numel() for p in net.parameters()) == 699_875
+
+
+def test_files_that_are_no_pictures_are_named_before_any_work(tmp_path: Path) -> None:
+    data = pairs_on_disk(tmp_path / "data", 3)
+    for name in ("0.png", "2.png"):
+        (data / "train" / name).write_bytes(b"no picture")
+    options = Pix2PixOptions(data=data, size=32, in_memory=False)
+    with pytest.raises(DataError, match="2 pictures of") as caught:
+        Pix2Pix().dataset(options, "train")
+    assert "0.png' cannot be read as a picture" in caught.value.message
+    assert "2.png' cannot be read as a picture" in caught.value.message
