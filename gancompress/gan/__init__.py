@@ -3,6 +3,7 @@
 from gancompress.config import Recipe, parse, read_toml
 from gancompress.gan.data import PairedPictures, find_pictures, read_pairs, read_picture, to_tensor
 from gancompress.gan.family import (
+    REAL,
     AnyFamily,
     Batch,
     FamilyOptions,
@@ -13,10 +14,12 @@ from gancompress.gan.family import (
 from gancompress.gan.objective import (
     GanMode,
     PairedObjective,
+    UnpairedObjective,
     discriminator_loss,
     generator_loss,
 )
 from gancompress.gan.patchgan import PatchDiscriminator
+from gancompress.gan.pool import PicturePool
 from gancompress.gan.resnet import (
     NormName,
     ResidualBlock,
@@ -24,10 +27,14 @@ from gancompress.gan.resnet import (
     initialise_normal,
     norm_layer,
 )
+from gancompress.gan.teacher import Drawn, TeacherObjective
+from gancompress.gan.unaligned import UnalignedPictures, read_domain
 
 __all__ = [
+    "REAL",
     "AnyFamily",
     "Batch",
+    "Drawn",
     "FamilyOptions",
     "GanFamily",
     "GanMode",
@@ -36,9 +43,13 @@ __all__ = [
     "PairedObjective",
     "PairedPictures",
     "PatchDiscriminator",
+    "PicturePool",
     "Recipe",
     "ResNetGenerator",
     "ResidualBlock",
+    "TeacherObjective",
+    "UnalignedPictures",
+    "UnpairedObjective",
     "collate",
     "discriminator_loss",
     "find_pictures",
@@ -46,6 +57,7 @@ __all__ = [
     "initialise_normal",
     "norm_layer",
     "parse",
+    "read_domain",
     "read_pairs",
     "read_picture",
     "read_toml",
