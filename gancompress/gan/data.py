@@ -18,6 +18,7 @@ from gancompress.errors import DataError
 from gancompress.gan.family import Batch
 
 Pixels = npt.NDArray[np.uint8]
+_CUBIC = Image.Resampling.BICUBIC
 _MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 
@@ -246,6 +247,6 @@ def resized(pixels: Pixels, size: int) -> Pixels:
     Returns:
         ``(size, size, C)``.
     """
-    flat = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-    picture = Image.fromarray(flat).resize((size, size), Image.Resampling.BICUBIC)
-    return np.asarray(picture).reshape(size, size, -1)
+    # One by one: Pillow would weigh colours by what it takes for their opacity.
+    layers = (Image.fromarray(layer) for layer in np.moveaxis(pixels, -1, 0))
+    return np.stack([np.asarray(x.resize((size, size), _CUBIC)) for x in layers], axis=-1)
