@@ -92,21 +92,41 @@ def distances(
     return {name: own.get(name, normalised_error) for name in asked}
 
 
+def check_pairing(metrics: Iterable[Metric], sample: Batch) -> None:
+    """Refuse metrics that compare pictures one by one where the data have no pairs.
+
+    Args:
+        metrics: The metrics.
+        sample: One sample of the data.
+
+    Raises:
+        ConfigError: If the data are unpaired, and a metric needs a target.
+    """
+    for metric in metrics:
+        if sample.target is None and metric.paired:
+            raise ConfigError(
+                f"the metric '{metric.name}' compares pictures one by one, and the data have no "
+                "pairs",
+                hint="choose one that compares sets, such as frechet-lite0 or kid-lite0; such a "
+                "metric of a plugin says `paired = False`",
+            )
+
+
 def score_with(metric: Metric, batches: Sequence[Batch]) -> Callable[[nn.Module], float]:
     """Return what scores a generator by a metric, lower being better.
 
     Args:
         metric: The metric.
-        batches: Paired pictures.
+        batches: Pictures; see `check_pairing`.
 
     Returns:
-        A function from a generator to its score against the targets.
+        A function from a generator to its score against the real pictures.
     """
     sign = -1.0 if metric.higher_is_better else 1.0
-    targets = _targets(batches)
+    reals = _reals(batches)
 
     def score(net: nn.Module) -> float:
-        return sign * _figure(metric, torch.cat(list(pictures_of(net, batches, "net"))), targets)
+        return sign * _figure(metric, torch.cat(list(pictures_of(net, batches, "net"))), reals)
 
     return score
 
@@ -119,10 +139,10 @@ def compare(
     Args:
         metrics: Metrics by name.
         pictures: Pictures batch by batch, ``(N, C, H, W)`` in [-1, 1], by their source.
-        data: The paired pictures that they were drawn for.
+        data: The pictures that they were drawn for; see `check_pairing`.
 
     Returns:
-        By metric: the figure of each source against the targets (None where it is not finite),
+        By metric: the figure of each source against the real pictures (None: not finite),
         whether higher ones are better, and the protocol.
 
     Raises:
@@ -131,10 +151,10 @@ def compare(
     if not metrics:
         return {}
     sources = {source: torch.cat(list(drawn)) for source, drawn in pictures.items()}
-    targets = _targets(data)
+    reals = _reals(data)
     return {
         name: {
-            **{source: _finite(_figure(metric, x, targets)) for source, x in sources.items()},
+            **{source: _finite(_figure(metric, x, reals)) for source, x in sources.items()},
             "higher_is_better": bool(metric.higher_is_better),
             "protocol": _ask(metric, metric.protocol),
         }
@@ -152,12 +172,12 @@ def _find(name: str, known: Mapping[str, Metric]) -> Metric:
     )
 
 
-def _targets(batches: Sequence[Batch]) -> Tensor:
-    return torch.cat([batch.target for batch in batches if batch.target is not None])
+def _reals(batches: Sequence[Batch]) -> Tensor:
+    return torch.cat([batch.real for batch in batches if batch.real is not None])
 
 
-def _figure(metric: Metric, pictures: Tensor, targets: Tensor) -> float:
-    return _ask(metric, lambda: float(metric.compute(pictures, targets)))
+def _figure(metric: Metric, pictures: Tensor, reals: Tensor) -> float:
+    return _ask(metric, lambda: float(metric.compute(pictures, reals)))
 
 
 def _ask(metric: Metric, question: Callable[[], T]) -> T:

@@ -61,7 +61,7 @@ def distill_supernet(run: RunDirectory, project: Project, *, emit: Emit = discar
 def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) -> SearchResult:
     """Score subnets on validation pictures, without retraining, within the budget.
 
-    The score is a metric against the targets, by default the Fréchet distance on
+    The score is a metric against the real pictures, by default the Fréchet distance on
     EfficientNet-Lite0 features.
 
     Args:
@@ -232,7 +232,7 @@ def _score(project: Project) -> Callable[[nn.Module], float]:
 
 
 def _frechet(project: Project, batches: list[Batch]) -> Callable[[nn.Module], float]:
-    """Return the Fréchet distance to targets whose features are taken once."""
+    """Return the Fréchet distance to real pictures whose features are taken once."""
     features = Lite0Features()
     reference = ReferenceStatistics.gather(
         batches, teacher=None, features=features, baseline=project.baseline

@@ -3,6 +3,7 @@
 from gancompress.config import Recipe, parse, read_toml
 from gancompress.gan.data import PairedPictures, find_pictures, read_pairs, read_picture, to_tensor
 from gancompress.gan.family import (
+    REAL,
     AnyFamily,
     Batch,
     FamilyOptions,
@@ -25,6 +26,7 @@ from gancompress.gan.multiscale import FeaturePatchDiscriminator, MultiScaleDisc
 from gancompress.gan.objective import (
     GanMode,
     PairedObjective,
+    UnpairedObjective,
     discriminator_loss,
     generator_loss,
 )
@@ -36,6 +38,7 @@ from gancompress.gan.perceptual import (
     VggPerceptual,
     perceptual_loss,
 )
+from gancompress.gan.pool import PicturePool
 from gancompress.gan.resnet import (
     NormName,
     ResidualBlock,
@@ -43,11 +46,15 @@ from gancompress.gan.resnet import (
     initialise_normal,
     norm_layer,
 )
+from gancompress.gan.teacher import Drawn, TeacherObjective
+from gancompress.gan.unaligned import UnalignedPictures, read_domain
 
 __all__ = [
+    "REAL",
     "AnyFamily",
     "Augmentation",
     "Batch",
+    "Drawn",
     "FamilyOptions",
     "FeaturePatchDiscriminator",
     "GanFamily",
@@ -67,9 +74,13 @@ __all__ = [
     "PatchDiscriminator",
     "PerceptualLoss",
     "PerceptualName",
+    "PicturePool",
     "Recipe",
     "ResNetGenerator",
     "ResidualBlock",
+    "TeacherObjective",
+    "UnalignedPictures",
+    "UnpairedObjective",
     "VggPerceptual",
     "collate",
     "discriminator_loss",
@@ -81,6 +92,7 @@ __all__ = [
     "one_hot",
     "parse",
     "perceptual_loss",
+    "read_domain",
     "read_labels",
     "read_pairs",
     "read_picture",

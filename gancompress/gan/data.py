@@ -18,6 +18,8 @@ from gancompress.errors import DataError
 from gancompress.gan.family import Batch
 
 Pixels = npt.NDArray[np.uint8]
+_CUBIC = Image.Resampling.BICUBIC
+_MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 EXTENSIONS = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
 
 
@@ -125,7 +127,8 @@ def read_picture(path: Path, channels: int = 3) -> Pixels:
 
     Args:
         path: The file.
-        channels: 1 for grey or 3 for colour.
+        channels: 1 for grey, 3 for colour; 2 or 4 for the same with what is transparent: else
+            it lies on white paper.
 
     Returns:
         ``(H, W, channels)``.
@@ -133,12 +136,13 @@ def read_picture(path: Path, channels: int = 3) -> Pixels:
     Raises:
         DataError: If it cannot be read, or has so many pixels that Pillow takes it for an attack.
     """
+    mode = _MODES[channels]
     try:
         with warnings.catch_warnings():
             # From one size on Pillow warns, from twice that on it refuses: both are one mistake.
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
-                pixels = np.asarray(_upright(image).convert("L" if channels == 1 else "RGB"))
+                pixels = np.asarray(_upright(image, paper=mode in {"L", "RGB"}).convert(mode))
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise DataError(
             f"'{path}' has more than {Image.MAX_IMAGE_PIXELS:,} pixels",
@@ -151,16 +155,16 @@ def read_picture(path: Path, channels: int = 3) -> Pixels:
     return pixels.reshape(*pixels.shape[:2], channels)
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turn a picture as its camera says, put it on white paper, and bring 16 bits to 8."""
+def _upright(image: Image.Image, *, paper: bool) -> Image.Image:
+    """Turn a picture as its camera says, maybe put it on white paper, and bring 16 bits to 8."""
     turned = ImageOps.exif_transpose(image)
     if turned.mode.startswith("I"):  # 16 bits a pixel: Pillow would cut off what is above 255
         return Image.fromarray((np.asarray(turned, dtype=np.float64) / 257).astype(np.uint8))
-    if "A" not in turned.getbands() and "transparency" not in turned.info:
+    if not paper or ("A" not in turned.getbands() and "transparency" not in turned.info):
         return turned
-    paper = Image.new("RGBA", turned.size, "white")
-    paper.alpha_composite(turned.convert("RGBA"))
-    return paper
+    sheet = Image.new("RGBA", turned.size, "white")
+    sheet.alpha_composite(turned.convert("RGBA"))
+    return sheet
 
 
 def read_pairs(folder: Path, *, size: int, swap: bool = False) -> tuple[Pixels, Pixels]:
@@ -182,7 +186,7 @@ def read_pairs(folder: Path, *, size: int, swap: bool = False) -> tuple[Pixels, 
     inputs, targets = np.empty(shape, np.uint8), np.empty(shape, np.uint8)
     for index, read in enumerate(pairs):
         # One pair at a time: a folder of photographs does not fit into memory at full size.
-        inputs[index], targets[index] = (_resized(half, size) for half in read())
+        inputs[index], targets[index] = (resized(half, size) for half in read())
     return (targets, inputs) if swap else (inputs, targets)
 
 
@@ -233,5 +237,16 @@ def _read_side_by_side(path: Path) -> tuple[Pixels, Pixels]:
     return pixels[:, :middle], pixels[:, middle : 2 * middle]
 
 
-def _resized(pixels: Pixels, size: int) -> Pixels:
-    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BICUBIC))
+def resized(pixels: Pixels, size: int) -> Pixels:
+    """Bring a picture to a square.
+
+    Args:
+        pixels: ``(H, W, C)`` bytes, C from 1 to 4.
+        size: Pixels a side.
+
+    Returns:
+        ``(size, size, C)``.
+    """
+    # One by one: Pillow would weigh colours by what it takes for their opacity.
+    layers = (Image.fromarray(layer) for layer in np.moveaxis(pixels, -1, 0))
+    return np.stack([np.asarray(x.resize((size, size), _CUBIC)) for x in layers], axis=-1)

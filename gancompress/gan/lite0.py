@@ -74,7 +74,8 @@ class Lite0(nn.Module):
         """Run the blocks one by one.
 
         Args:
-            pictures: ``(N, 3, H, W)`` or ``(N, 1, H, W)`` in [-1, 1].
+            pictures: ``(N, 3, H, W)`` or ``(N, 1, H, W)`` in [-1, 1]; a further channel, the
+                opacity, is left out.
 
         Yields:
             The feature maps after each block, ``(N, C, h, w)``.
@@ -82,12 +83,14 @@ class Lite0(nn.Module):
         Raises:
             DataError: If the shape is not that of pictures.
         """
-        if pictures.ndim != 4 or pictures.shape[1] not in {1, 3}:
+        if pictures.ndim != 4 or not 1 <= pictures.shape[1] <= 4:
             raise DataError(
                 f"'pictures' has shape {tuple(pictures.shape)}, not (N, 3, H, W) or (N, 1, H, W)",
-                hint="features are taken of grey or RGB pictures",
+                hint="features are taken of grey or RGB pictures, with or without opacity",
             )
-        levels = (pictures.expand(-1, 3, -1, -1) + 1) * 127.5  # 0 to 255, not rounded
+        # Of two or four channels the last is the opacity, which the network does not know.
+        colours = pictures[:, :3] if pictures.shape[1] > 2 else pictures[:, :1]
+        levels = (colours.expand(-1, 3, -1, -1) + 1) * 127.5  # 0 to 255, not rounded
         x: Tensor = F.relu6(self._bn0(self._conv_stem((levels - 127) / 128)))
         for block in self._blocks:
             x = block(x)

@@ -32,15 +32,19 @@ class ResidualBlock(nn.Module):
     Args:
         channels: Width of the residual stream.
         norm: Constructor of the norm.
+        dropout: Whether half of the values between the two are dropped in training.
     """
 
-    def __init__(self, channels: int, norm: Callable[[int], nn.Module]) -> None:
+    def __init__(
+        self, channels: int, norm: Callable[[int], nn.Module], *, dropout: bool = False
+    ) -> None:
         super().__init__()
         self.conv_block = nn.Sequential(
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
             norm(channels),
             nn.ReLU(inplace=True),
+            *([nn.Dropout(0.5)] if dropout else []),
             nn.ReflectionPad2d(1),
             nn.Conv2d(channels, channels, 3),
             norm(channels),
@@ -64,6 +68,7 @@ class ResNetGenerator(nn.Module):
         width: Channels of the first convolution (``ngf``).
         blocks: Number of residual blocks, at a quarter of the resolution and 4 · width channels.
         norm: ``instance``, ``batch`` or ``none``.
+        dropout: Whether residual blocks drop half of their values in training.
     """
 
     def __init__(
@@ -73,6 +78,8 @@ class ResNetGenerator(nn.Module):
         width: int = 64,
         blocks: int = 9,
         norm: NormName = "instance",
+        *,
+        dropout: bool = False,
     ) -> None:
         super().__init__()
         make = norm_layer(norm)
@@ -88,7 +95,7 @@ class ResNetGenerator(nn.Module):
                 make(2 * channels),
                 nn.ReLU(inplace=True),
             ]
-        layers += [ResidualBlock(4 * width, make) for _ in range(blocks)]
+        layers += [ResidualBlock(4 * width, make, dropout=dropout) for _ in range(blocks)]
         for channels in (4 * width, 2 * width):
             layers += [
                 nn.ConvTranspose2d(

@@ -43,6 +43,7 @@ class FrechetLite0(OnLite0):
 
     name: ClassVar[str] = "frechet-lite0"
     higher_is_better: ClassVar[bool] = False
+    paired: ClassVar[bool] = False
 
     def protocol(self) -> dict[str, Any]:
         """Return the distance's convention and the extractor's."""
@@ -67,6 +68,7 @@ class KernelLite0(OnLite0):
 
     name: ClassVar[str] = "kid-lite0"
     higher_is_better: ClassVar[bool] = False
+    paired: ClassVar[bool] = False
 
     def protocol(self) -> dict[str, Any]:
         """Return the distance's convention and the extractor's."""

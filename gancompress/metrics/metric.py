@@ -12,10 +12,13 @@ class Metric(ABC):
     Attributes:
         name: Unique name, such as ``frechet-lite0``.
         higher_is_better: Whether a larger figure means better pictures.
+        paired: Whether pictures are compared one by one, which needs data with targets; a metric
+            that compares two sets, as Fréchet distances do, says False.
     """
 
     name: ClassVar[str]
     higher_is_better: ClassVar[bool]
+    paired: ClassVar[bool] = True
 
     @abstractmethod
     def protocol(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gancompress.errors import DataError
-from gancompress.gan.family import Batch
+from gancompress.gan.family import REAL, Batch
 from gancompress.metrics.builtin import FRECHET_PROTOCOL, KERNEL_PROTOCOL
 from gancompress.metrics.frechet import Gaussian, frechet_between
 from gancompress.metrics.kid import kernel_distance
@@ -26,12 +26,13 @@ class Scores:
     Args:
         frechet: Fréchet distance to the real pictures; lower is better.
         kid: Kernel distance to the real pictures; lower is better.
-        l1_to_target: Mean absolute difference from the targets, in the units of [-1, 1].
+        l1_to_target: Mean absolute difference from the targets, in the units of [-1, 1]; None
+            where the data are unpaired.
     """
 
     frechet: float
     kid: float
-    l1_to_target: float
+    l1_to_target: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,28 +40,26 @@ class ReferenceStatistics:
     """The fixed side of an evaluation; hand it to `evaluate` for each further candidate.
 
     Args:
-        features: Features of the targets, ``(n, d)`` in float64.
+        features: Features of the real pictures, each once, ``(n, d)`` in float64: the targets, or
+            the pictures without partners of unpaired data.
         gaussian: The Gaussian of those features.
+        pictures: How many inputs were translated.
         teacher_outputs: The teacher's pictures batch by batch, on the CPU; None without a teacher.
         teacher: The teacher's scores; None without a teacher.
         baseline: Scores of the picture that costs nothing.
-        digest: SHA-256 of the inputs and targets, so that other pictures, or another order, are
+        digest: SHA-256 of the inputs and real pictures, so that others, or another order, are
             noticed.
         protocol: What makes two evaluations comparable, as JSON-able values.
     """
 
     features: Tensor
     gaussian: Gaussian
+    pictures: int
     teacher_outputs: tuple[Tensor, ...] | None
     teacher: Scores | None
     baseline: Scores
     digest: str
     protocol: Mapping[str, Any]
-
-    @property
-    def pictures(self) -> int:
-        """How many pictures were compared."""
-        return len(self.features)
 
     @classmethod
     def gather(
@@ -74,7 +73,7 @@ class ReferenceStatistics:
         """Run the teacher and the extractor once over the pictures.
 
         Args:
-            batches: Paired pictures, in the order in which candidates will meet them.
+            batches: Pictures, in the order in which candidates will meet them.
             teacher: The full generator, or None.
             features: The extractor.
             baseline: Makes the picture that costs nothing, ``(N, C, H, W)`` in [-1, 1].
@@ -83,26 +82,27 @@ class ReferenceStatistics:
             The statistics.
 
         Raises:
-            DataError: If there are fewer than two pictures, a batch has no target, or an output
-                is not finite or not of the target's shape.
+            DataError: If there are fewer than two pictures, a batch has no real one, or an output
+                is not finite or not of its shape.
         """
         held = tuple(batches)
-        targets = [_target(batch) for batch in held]
-        real = _features(features, targets)
+        reals = [_real(batch) for batch in held]
+        real = _features(features, reals)
+        if any(batch.target is None for batch in held):
+            real = real[_first_places(reals)]
         gaussian = Gaussian.fit(real, "targets")
-        ground = _Ground(targets, real, gaussian, features)
-        unchanged = [
-            _checked(baseline(b), t, "baseline") for b, t in zip(held, targets, strict=True)
-        ]
+        ground = _Ground(_targets(held), real, gaussian, features)
+        unchanged = [_checked(baseline(b), r, "baseline") for b, r in zip(held, reals, strict=True)]
         drawn = None if teacher is None else tuple(pictures_of(teacher, held, "teacher"))
         return cls(
             features=real,
             gaussian=gaussian,
+            pictures=sum(map(len, reals)),
             teacher_outputs=drawn,
             teacher=None if drawn is None else ground.score(drawn),
             baseline=ground.score(unchanged),
             digest=digest_of(held),
-            protocol=_protocol(features, len(real)),
+            protocol=_protocol(features, sum(map(len, reals)), len(real)),
         )
 
     def score(
@@ -118,13 +118,13 @@ class ReferenceStatistics:
         Returns:
             Their scores.
         """
-        targets = [_target(batch) for batch in batches]
+        targets = _targets(batches)
         return _Ground(targets, self.features, self.gaussian, features).score(outputs)
 
 
 @dataclass(frozen=True)
 class _Ground:
-    targets: list[Tensor]
+    targets: list[Tensor | None]
     real: Tensor
     gaussian: Gaussian
     extractor: Lite0Features
@@ -132,12 +132,18 @@ class _Ground:
     def score(self, outputs: Iterable[Tensor]) -> Scores:
         pictures = list(outputs)
         made = _features(self.extractor, pictures)
-        pairs = zip(pictures, self.targets, strict=True)
         return Scores(
             frechet=frechet_between(Gaussian.fit(made, "outputs"), self.gaussian),
             kid=kernel_distance(made, self.real),
-            l1_to_target=sum(l1(p, t) * len(p) for p, t in pairs) / len(made),
+            l1_to_target=self._distance(pictures),
         )
+
+    def _distance(self, pictures: list[Tensor]) -> float | None:
+        pairs = list(zip(pictures, self.targets, strict=True))
+        known = [(p, t) for p, t in pairs if t is not None]
+        if len(known) < len(pairs):
+            return None
+        return sum(l1(p, t) * len(p) for p, t in known) / sum(map(len, pictures))
 
 
 def pictures_of(generator: nn.Module, batches: Iterable[Batch], name: str) -> Iterator[Tensor]:
@@ -145,14 +151,14 @@ def pictures_of(generator: nn.Module, batches: Iterable[Batch], name: str) -> It
 
     Args:
         generator: Called with each batch's inputs, on the device of its weights.
-        batches: Paired pictures.
+        batches: Pictures.
         name: What to call it in an error.
 
     Yields:
         Its pictures on the CPU, ``(N, C, H, W)`` in [-1, 1].
 
     Raises:
-        DataError: If an output is no tensor, not of the target's shape, or not finite.
+        DataError: If an output is no tensor, not of the real picture's shape, or not finite.
     """
     device = next((t.device for t in chain(generator.parameters(), generator.buffers())), None)
     with _evaluating(generator):
@@ -160,18 +166,18 @@ def pictures_of(generator: nn.Module, batches: Iterable[Batch], name: str) -> It
             moved = batch if device is None else batch.to(device)
             with torch.no_grad():
                 output = generator(*moved.inputs)
-            yield _checked(output, _target(batch), name)
+            yield _checked(output, _real(batch), name)
 
 
 def digest_of(batches: Iterable[Batch]) -> str:
-    """Return the SHA-256 of all inputs and targets, in order.
+    """Return the SHA-256 of all inputs and real pictures, in order.
 
     Args:
-        batches: Paired pictures.
+        batches: Pictures.
     """
     digest = hashlib.sha256()
     for batch in batches:
-        for tensor in (*batch.inputs, _target(batch)):
+        for tensor in (*batch.inputs, _real(batch)):
             digest.update(repr((tuple(tensor.shape), tensor.dtype)).encode())
             plain = tensor.detach().cpu().contiguous().flatten()
             digest.update(plain.view(torch.uint8).numpy().tobytes())
@@ -195,25 +201,38 @@ def _features(extractor: Lite0Features, pictures: list[Tensor]) -> Tensor:
     return torch.cat([extractor.extract(p) for p in pictures])
 
 
-def _target(batch: Batch) -> Tensor:
-    if batch.target is None:
+def _real(batch: Batch) -> Tensor:
+    if batch.real is None:
         raise DataError(
             "'batch' has no target, and the real pictures are what outputs are compared with",
-            hint="evaluate on paired data",
+            hint=f"evaluate on paired data, or put a real picture under '{REAL}' of its extras",
         )
-    return batch.target
+    return batch.real
 
 
-def _checked(output: Any, target: Tensor, name: str) -> Tensor:
+def _targets(batches: Iterable[Batch]) -> list[Tensor | None]:
+    return [batch.target for batch in batches]
+
+
+def _first_places(batches: Iterable[Tensor]) -> list[int]:
+    """Return where each picture comes first: those of a small domain come round again."""
+    seen: dict[bytes, int] = {}
+    for place, picture in enumerate(picture for batch in batches for picture in batch):
+        plain = picture.detach().cpu().contiguous().numpy()
+        seen.setdefault(hashlib.sha256(plain.tobytes()).digest(), place)
+    return list(seen.values())
+
+
+def _checked(output: Any, real: Tensor, name: str) -> Tensor:
     if not isinstance(output, Tensor):
         raise DataError(
             f"'{name}' returned {type(output).__name__}, not a tensor of pictures",
             hint="wrap it so that it returns the picture alone",
         )
-    if output.shape != target.shape:
+    if output.shape != real.shape:
         raise DataError(
             f"'{name}' drew pictures of shape {tuple(output.shape)}, and the targets have "
-            f"{tuple(target.shape)}",
+            f"{tuple(real.shape)}",
             hint="give the data the size that the generator draws",
         )
     if not torch.isfinite(output).all():
@@ -225,7 +244,7 @@ def _checked(output: Any, target: Tensor, name: str) -> Tensor:
     return output.detach().cpu()
 
 
-def _protocol(features: Lite0Features, pictures: int) -> dict[str, Any]:
+def _protocol(features: Lite0Features, pictures: int, reals: int) -> dict[str, Any]:
     return {
         "features": features.protocol(),
         "frechet": FRECHET_PROTOCOL,
@@ -234,6 +253,7 @@ def _protocol(features: Lite0Features, pictures: int) -> dict[str, Any]:
         "l1": "mean over all values, pictures in [-1, 1]",
         "mode": "eval",
         "pictures": pictures,
+        "real_pictures": reals,
         # with fewer, the covariances are singular and the distance is biased upwards
-        "more_pictures_than_features": pictures > features.dimension,
+        "more_pictures_than_features": min(pictures, reals) > features.dimension,
     }

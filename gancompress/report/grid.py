@@ -82,12 +82,14 @@ def save_grid(path: Path, columns: Mapping[str, Tensor], *, rows: int | None = N
 
 
 def _tiles(label: str, pictures: Tensor) -> npt.NDArray[np.uint8]:
-    if pictures.ndim != 4 or pictures.shape[1] not in {1, 3}:
+    if pictures.ndim != 4 or not 1 <= pictures.shape[1] <= 4:
         raise DataError(
             f"'{label}' has shape {tuple(pictures.shape)}, not (N, 3, H, W) or (N, 1, H, W)",
             hint="turn label maps and the like into colours first",
         )
-    values = pictures.detach().float().cpu()
+    # Of two or four channels the last is the opacity, which is not shown.
+    colours = pictures[:, :3] if pictures.shape[1] > 2 else pictures[:, :1]
+    values = colours.detach().float().cpu()
     if not torch.isfinite(values).all():
         raise DataError(
             f"'{label}' holds values that are not finite",

@@ -71,7 +71,13 @@ def test_refuses_blocks_that_are_not_there(block: int) -> None:
         Lite0Features(block=block)
 
 
-@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 4, 8, 8)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_opacity_is_left_out(lite0: Lite0Features, channels: int) -> None:
+    picture, opacity = torch.rand(2, channels, 32, 32), torch.rand(2, 1, 32, 32)
+    assert torch.equal(lite0(torch.cat([picture, opacity], 1)), lite0(picture))
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 5, 8, 8)])
 def test_refuses_what_is_no_picture(lite0: Lite0Features, shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match="grey or RGB"):
         lite0(torch.zeros(shape))
