@@ -93,6 +93,15 @@ def test_land_cover_is_mostly_land_and_its_splits_do_not_meet() -> None:
     assert counts["train"] > counts["test"] > counts["val"] > 200
 
 
+def test_the_first_tiles_are_of_all_the_earth() -> None:
+    samples = landcover_split("train", 32)
+    first, every = (
+        np.bincount(labels.ravel(), minlength=17) / labels.size
+        for labels in (samples.labels[:128], samples.labels)
+    )
+    assert np.abs(first - every).sum() < 0.25
+
+
 def test_the_baseline_of_land_cover_is_the_mean_colour_of_each_class() -> None:
     family = GauGan()
     water = nn.functional.one_hot(torch.zeros(1, 32, 32, dtype=torch.long), 17)
