@@ -41,16 +41,22 @@ def demo(
 
 
 def _find(host: "PluginHost", family: str | None) -> tuple[str, str]:
-    """Return the family and the recipe that is flagged as the demo."""
+    """Return the family and its recipe: the one that is flagged, or that comes with a teacher."""
     families = [host.family(family)] if family is not None else list(host.families().values())
-    for one in families:
-        for name, recipe in one.recipes().items():
-            if recipe.demo:
-                return one.name, name
+    recipes = [
+        (one.name, name, recipe) for one in families for name, recipe in one.recipes().items()
+    ]
+    for owner, name, recipe in recipes:
+        if recipe.demo:
+            return owner, name
+    for owner, name, recipe in recipes:
+        if family is not None and recipe.teacher is not None:
+            return owner, name
     asked = f"family '{family}'" if family is not None else "no installed family"
     verb = "has no" if family is not None else "has a"
+    way = " or comes with a teacher" if family is not None else ""
     raise ConfigError(
-        f"{asked} {verb} recipe that is flagged 'demo = true'",
+        f"{asked} {verb} recipe that is flagged 'demo = true'{way}",
         hint="see what is installed with `gancompress plugins`",
     )
 

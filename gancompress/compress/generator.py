@@ -59,7 +59,7 @@ def example_input(name: str, shape: Sequence[int]) -> Tensor:
         return torch.zeros(tuple(shape))
     except (RuntimeError, OverflowError) as error:
         raise ConfigError(
-            f"the input '{name}' of {_text([tuple(shape)])} cannot be made: {_first_line(error)}",
+            f"the input '{name}' of {_text([tuple(shape)])} cannot be made: {first_line(error)}",
             hint="give the shape of one picture, such as --input x=1x3x64x64",
         ) from None
 
@@ -77,7 +77,7 @@ def check_fit(generator: nn.Module, sample: Batch, config: RunConfig) -> Tensor:
 
     Raises:
         ConfigError: If it fails on the data's inputs, was declared for others, or draws pictures
-            of another shape than the target's.
+            of another shape than the target's, or than the real picture's of unpaired data.
     """
     name = config.generator or "the generator"
     shapes = [tuple(x.shape) for x in sample.inputs]
@@ -94,7 +94,7 @@ def check_fit(generator: nn.Module, sample: Batch, config: RunConfig) -> Tensor:
             output = generator.eval()(*(x[None] for x in sample.inputs))
     except Exception as error:
         raise ConfigError(
-            f"'{name}' fails on the data's inputs {_text(shapes)}: {_first_line(error)}",
+            f"'{name}' fails on the data's inputs {_text(shapes)}: {first_line(error)}",
             hint="see the whole story with --traceback",
         ) from error
     finally:
@@ -134,13 +134,18 @@ def check_losses(
         except Exception as error:
             size = _text([tuple(picture.shape[1:])])
             raise ConfigError(
-                f"the losses of '{family.name}' fail on pictures {size}: {_first_line(error)}",
+                f"the losses of '{family.name}' fail on pictures {size}: {first_line(error)}",
                 hint="change the options of the discriminators, or the size of the pictures; see "
                 "the whole story with --traceback",
             ) from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Return the first line of what an exception says, or its kind where it says nothing.
+
+    Args:
+        error: The exception.
+    """
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
@@ -150,11 +155,12 @@ def _checked_output(name: str, output: Any, sample: Batch) -> Tensor:
             f"'{name}' returns '{type(output).__name__}', not a tensor of pictures",
             hint="wrap it so that it returns the picture alone",
         )
-    shape = tuple(output.shape[1:])
-    if sample.target is not None and shape != tuple(sample.target.shape):
+    shape, real = tuple(output.shape[1:]), sample.real
+    if real is not None and shape != tuple(real.shape):
+        noun = "targets" if sample.target is not None else "real pictures"
         raise ConfigError(
-            f"'{name}' draws pictures {_text([shape])}, and the data's targets are "
-            f"{_text([tuple(sample.target.shape)])}",
+            f"'{name}' draws pictures {_text([shape])}, and the data's {noun} are "
+            f"{_text([tuple(real.shape)])}",
             hint="change its last layer, or the data's size and direction",
         )
     return output

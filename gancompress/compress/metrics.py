@@ -103,6 +103,26 @@ def configure_metrics(
     return known
 
 
+def check_pairing(metrics: Iterable[Metric], sample: Batch) -> None:
+    """Refuse metrics that compare pictures one by one where the data have no pairs.
+
+    Args:
+        metrics: The metrics.
+        sample: One sample of the data.
+
+    Raises:
+        ConfigError: If the data are unpaired, and a metric needs a target.
+    """
+    for metric in metrics:
+        if sample.target is None and metric.paired:
+            raise ConfigError(
+                f"the metric '{metric.name}' compares pictures one by one, and the data have no "
+                "pairs",
+                hint="choose one that compares sets, such as frechet-lite0 or kid-lite0; such a "
+                "metric of a plugin says `paired = False`",
+            )
+
+
 def score_with(
     metric: Metric, batches: Sequence[Batch]
 ) -> tuple[Callable[[nn.Module], float], dict[str, Any]]:
@@ -110,7 +130,7 @@ def score_with(
 
     Args:
         metric: The metric.
-        batches: Paired pictures.
+        batches: Pictures; see `check_pairing`.
 
     Returns:
         A function from a generator to its score against the real pictures, and all that makes two
@@ -219,8 +239,8 @@ def _find(name: str, known: Mapping[str, Metric]) -> Metric:
     )
 
 
-def _figure(metric: Metric, pictures: Tensor, targets: Tensor) -> float:
-    return _ask(metric, lambda: float(metric.compute(pictures, targets)))
+def _figure(metric: Metric, pictures: Tensor, reals: Tensor) -> float:
+    return _ask(metric, lambda: float(metric.compute(pictures, reals)))
 
 
 def _ask(metric: Metric, question: Callable[[], T]) -> T:

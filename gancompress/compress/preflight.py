@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from gancompress.compress.metrics import find_metrics, make_ready
+from gancompress.compress.metrics import check_pairing, find_metrics, make_ready
 from gancompress.compress.prepare import Project
 from gancompress.compress.stages import candidates
 from gancompress.config import RunConfig
@@ -72,12 +72,17 @@ def rehearse(project: Project, stages: Sequence[str]) -> None:
 
     Raises:
         BudgetError: If not even the smallest subnet would meet the budget of the search.
+        ConfigError: If a metric needs pairs, and the data have none.
         DataError: If there are too few pictures to score on, or they cannot be compared.
     """
     if {"distill", "search"} & set(stages):
         candidates(project).check_budget()
+    config = project.config
+    chosen = {"search": (config.search.score,), "evaluate": config.evaluate.metrics}
     for stage, split in _SPLITS.items():
         if stage in stages:
+            named = find_metrics(chosen[stage], project.metrics)
+            check_pairing(named.values(), project.data[split][0])
             _score_two(project, split)
             _try_metrics(project, stage, split)
 

@@ -14,9 +14,9 @@ from gancompress.compress.checkpoint import TeacherWeights, find_mismatch, load_
 from gancompress.compress.choice import Choice, calibration_inputs, choose_layers
 from gancompress.compress.generator import build_generator, check_fit, check_losses
 from gancompress.compress.pictures import batches_of
-from gancompress.config import RunConfig
+from gancompress.config import DistillConfig, RunConfig
 from gancompress.elastic import SearchSpace, Supernet
-from gancompress.errors import DataError
+from gancompress.errors import ConfigError, DataError
 from gancompress.events import (
     Emit,
     Notice,
@@ -135,7 +135,7 @@ def prepare(
     Raises:
         AnalysisError: If a layer that is to be decomposed or ignored is not there.
         CheckpointError: If weights are missing, damaged or of another architecture.
-        ConfigError: If the generator does not fit the data.
+        ConfigError: If the generator, or what it is compared with, does not fit the data.
         DataError: If the data cannot be read.
     """
     weights = teacher if isinstance(teacher, TeacherWeights) else TeacherWeights.read(teacher)
@@ -153,6 +153,7 @@ def prepare(
     sample: Batch = data["train"][0]
     picture = check_fit(net, sample, config)
     for settings in (config.distill, config.finetune):
+        _check_target(settings, sample)
         check_losses(family, options, sample, picture, settings)
     traced = trace(net.eval(), tuple(x[None] for x in sample.inputs), rules=rules)
     steps.advance()
@@ -195,6 +196,14 @@ def _decompose(
         max_error=settings.max_error,
         calibration=calibration_inputs(data, config) if fitted else (),
     )
+
+
+def _check_target(settings: DistillConfig, sample: Batch) -> None:
+    if sample.target is None and settings.recon_target in {"paired", "mixed"}:
+        raise ConfigError(
+            f"'recon_target' is '{settings.recon_target}', and the data have no pairs",
+            hint="set it to 'teacher', or leave it at 'auto'",
+        )
 
 
 def open_split(family: AnyFamily, options: Any, split: str) -> Any:

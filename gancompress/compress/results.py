@@ -25,7 +25,7 @@ from gancompress.store import RunDirectory
 
 SHOWN: Final = 8
 RUNS: Final = 50
-_PICTURE_CHANNELS: Final = (1, 3)
+_PICTURE_CHANNELS: Final = (1, 2, 3, 4)  # grey or colour, with or without opacity
 
 Draw = Callable[[Path, Mapping[str, Tensor]], object]
 """Writes a picture grid: a path, and pictures ``(N, C, H, W)`` in [-1, 1] by column."""

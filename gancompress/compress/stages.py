@@ -61,7 +61,7 @@ def distill_supernet(run: RunDirectory, project: Project, *, emit: Emit = discar
 def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) -> SearchResult:
     """Score subnets on validation pictures, without retraining, within the budget.
 
-    The score is a metric against the targets, by default the Fréchet distance on
+    The score is a metric against the real pictures, by default the Fréchet distance on
     EfficientNet-Lite0 features.
 
     Args:

@@ -7,14 +7,21 @@ from typing import Any
 import torch
 from torch import nn
 
-from gancompress.compress.generator import Resolve, build_generator, check_fit, check_losses
+from gancompress.compress.generator import (
+    Resolve,
+    build_generator,
+    check_fit,
+    check_losses,
+    first_line,
+)
 from gancompress.compress.opening import open_teacher_run
 from gancompress.compress.prepare import open_split
 from gancompress.compress.stage import Stopwatch, is_done, skip
 from gancompress.config import RunConfig
 from gancompress.distill import TeacherTask, fit
+from gancompress.errors import ConfigError, GancompressError
 from gancompress.events import Emit, discard
-from gancompress.gan import AnyFamily, Objective
+from gancompress.gan import AnyFamily, Batch, Objective, TeacherObjective, collate
 from gancompress.store import RunDirectory, save_tensors
 
 STAGE = "train"
@@ -75,12 +82,15 @@ class Lesson:
         options = family.options.model_validate(config.options)
         data = open_split(family, options, "train")
         torch.manual_seed(config.seed)
-        objective = family.objective(options)
+        joint = family.teacher_objective(options)
+        objective = family.objective(options) if joint is None else joint
         # The family's generator draws its weights after the objective's, as it always has: a run
         # that began with an earlier release goes on with the same numbers.
         net = family.generator(options) if generator is None else generator
         picture = check_fit(net, data[0], config)
         check_losses(family, options, data[0], picture, config.train)
+        if joint is not None:
+            _check_draw(joint, net, data[0], family.name)
         return cls(net, objective, data)
 
 
@@ -160,9 +170,38 @@ def train_teacher(
         emit=emit,
     )
     _write(result.generator, teacher.generator, config)
-    _write(lesson.objective.discriminators, teacher.discriminators, config)
+    _write(_kept(lesson.objective), teacher.discriminators, config)
     watch.finish({"steps": result.steps, "metrics": dict(result.metrics)})
     return teacher
+
+
+def _check_draw(objective: TeacherObjective, net: nn.Module, sample: Batch, name: str) -> None:
+    """Let the networks beside the teacher draw once, as every step of the training will.
+
+    Raises:
+        ConfigError: If they do not fit the pictures, or each other.
+    """
+    modules = (net, objective.helpers)
+    modes = [module.training for module in modules]
+    try:
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            for module in modules:
+                module.eval()  # a batch norm does not count this picture
+            objective.draw(net, collate([sample]))
+    except GancompressError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"the networks of '{name}' do not fit together: {first_line(error)}",
+            hint="give the pictures of both domains the channels and the size of the generator",
+        ) from error
+    finally:
+        for module, mode in zip(modules, modes, strict=True):
+            module.train(mode)
+
+
+def _kept(objective: Objective) -> nn.Module:
+    return objective.kept if isinstance(objective, TeacherObjective) else objective.discriminators
 
 
 def _write(module: nn.Module, path: Path, config: RunConfig) -> None:

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -138,9 +138,10 @@ class _Loop:
         self.task.begin_step(step, random.Random(step_seed(self.seed, step)))  # noqa: S311
         batch = self._batch(step)
         with self._autocast():
-            output, terms = self.task.generate(batch)
-        losses = self._train_discriminators(batch, output.detach())
-        losses |= self._train_generator(batch, output, terms)
+            drawn = self.task.generate(batch)
+        batch = replace(batch, extras={**batch.extras, **drawn.extras})
+        losses = self._train_discriminators(batch.detached(), drawn.output.detach())
+        losses |= self._train_generator(batch, drawn.output, drawn.terms)
         values = {name: float(value.detach()) for name, value in losses.items()}
         for name, value in values.items():
             if not torch.isfinite(torch.tensor(value)):
@@ -186,7 +187,7 @@ class _Loop:
         return losses
 
     def _train_generator(
-        self, batch: Batch, output: Tensor, terms: dict[str, Tensor]
+        self, batch: Batch, output: Tensor, terms: Mapping[str, Tensor]
     ) -> dict[str, Tensor]:
         losses = dict(terms)
         if "discriminators" in self.optimisers:

@@ -13,7 +13,7 @@ from gancompress.distill.adapters import Adapter, adapter_key, feature_distance,
 from gancompress.distill.points import distillation_points
 from gancompress.distill.task import TrainingTask
 from gancompress.elastic import SubnetConfig, Supernet
-from gancompress.gan import Batch, Objective
+from gancompress.gan import Batch, Drawn, Objective
 from gancompress.graph import TracedGenerator
 
 
@@ -80,7 +80,7 @@ class StudentTask(TrainingTask):
         choose = _SAMPLINGS[self.config.sampling]
         self.supernet.activate(choose(self.supernet, step, rng))
 
-    def generate(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def generate(self, batch: Batch) -> Drawn:
         """Run teacher and student, and compare pictures and features."""
         with torch.no_grad():
             goal, goal_features = self.teacher(*batch.inputs)
@@ -94,7 +94,7 @@ class StudentTask(TrainingTask):
                 dict(self.trained["adapters"].named_children()), features, goal_features, positions
             )
             terms["distillation"] = self.config.lambda_distill * distance
-        return output, terms
+        return Drawn(output, terms)
 
     def _reconstruction(self, output: Tensor, goal: Tensor, batch: Batch) -> Tensor:
         kind = self.config.recon_target

@@ -2,12 +2,13 @@
 
 import random
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
-from gancompress.gan import Batch, Objective
+from gancompress.gan import Batch, Drawn, Objective, TeacherObjective
 
 
 class TrainingTask(ABC):
@@ -47,15 +48,14 @@ class TrainingTask(ABC):
         del step, rng
 
     @abstractmethod
-    def generate(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def generate(self, batch: Batch) -> Drawn:
         """Run the generator.
 
         Args:
             batch: Inputs ``(N, C, H, W)`` in [-1, 1].
 
         Returns:
-            The picture ``(N, C, H, W)``, and the weighted terms beside the adversarial ones,
-            each a scalar.
+            The picture, and the weighted terms beside the adversarial ones.
         """
 
 
@@ -64,18 +64,26 @@ class TeacherTask(TrainingTask):
 
     Args:
         generator: The teacher.
-        objective: Its discriminators and adversarial losses.
+        objective: Its discriminators and adversarial losses; a `TeacherObjective` brings networks
+            that learn beside the teacher.
         lambda_recon: Weight of the reconstruction; it counts only where data have a target.
     """
 
     def __init__(self, generator: nn.Module, objective: Objective, lambda_recon: float) -> None:
-        super().__init__(nn.ModuleDict({"generator": generator}), objective)
+        helpers = dict(objective.helpers.items() if isinstance(objective, TeacherObjective) else ())
+        super().__init__(nn.ModuleDict({**helpers, "generator": generator}), objective)
         self.lambda_recon = lambda_recon
 
-    def generate(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+    def generate(self, batch: Batch) -> Drawn:
         """Run the teacher and compare it with the target."""
-        output: Tensor = self.generator(*batch.inputs)
+        drawn = self._draw(batch)
         if batch.target is None:
-            return output, {}
-        distance = F.l1_loss(output.float(), batch.target)
-        return output, {"reconstruction": self.lambda_recon * distance}
+            return drawn
+        distance = F.l1_loss(drawn.output.float(), batch.target)
+        terms = {"reconstruction": self.lambda_recon * distance}
+        return replace(drawn, terms={**drawn.terms, **terms})
+
+    def _draw(self, batch: Batch) -> Drawn:
+        if isinstance(self.objective, TeacherObjective):
+            return self.objective.draw(self.generator, batch)
+        return Drawn(self.generator(*batch.inputs), {})

@@ -2,6 +2,7 @@
 
 from gancompress.config import Recipe, parse, read_toml
 from gancompress.gan.family import (
+    REAL,
     AnyFamily,
     Batch,
     FamilyOptions,
@@ -26,6 +27,7 @@ from gancompress.gan.multiscale import FeaturePatchDiscriminator, MultiScaleDisc
 from gancompress.gan.objective import (
     GanMode,
     PairedObjective,
+    UnpairedObjective,
     discriminator_loss,
     generator_loss,
 )
@@ -48,6 +50,7 @@ from gancompress.gan.pictures import (
     to_tensor,
     with_channels,
 )
+from gancompress.gan.pool import PicturePool
 from gancompress.gan.prepare import Preparer, Sample, carve, prepare_data
 from gancompress.gan.resnet import (
     NormName,
@@ -57,13 +60,17 @@ from gancompress.gan.resnet import (
     norm_layer,
 )
 from gancompress.gan.source import Source, SourceKind, fetch_source
+from gancompress.gan.teacher import Drawn, TeacherObjective
+from gancompress.gan.unaligned import UnalignedPictures, read_domain
 from gancompress.gan.unet import UNetGenerator
 from gancompress.gan.widths import ResNetWidths
 
 __all__ = [
+    "REAL",
     "AnyFamily",
     "Augmentation",
     "Batch",
+    "Drawn",
     "FamilyOptions",
     "FeaturePatchDiscriminator",
     "FolderPairs",
@@ -87,6 +94,7 @@ __all__ = [
     "PatchDiscriminator",
     "PerceptualLoss",
     "PerceptualName",
+    "PicturePool",
     "PixelDiscriminator",
     "Preparer",
     "Recipe",
@@ -99,7 +107,10 @@ __all__ = [
     "Source",
     "SourceKind",
     "SplitFolders",
+    "TeacherObjective",
     "UNetGenerator",
+    "UnalignedPictures",
+    "UnpairedObjective",
     "VggPerceptual",
     "carve",
     "collate",
@@ -116,6 +127,7 @@ __all__ = [
     "parse",
     "perceptual_loss",
     "prepare_data",
+    "read_domain",
     "read_labels",
     "read_pairs",
     "read_picture",

@@ -2,9 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -15,6 +15,12 @@ from gancompress.config import Recipe
 from gancompress.gan.folders import SplitFolders
 from gancompress.gan.prepare import Preparer
 from gancompress.gan.source import Source
+
+if TYPE_CHECKING:
+    from gancompress.gan.teacher import TeacherObjective
+
+REAL: Final = "real"
+"""Where a batch without a target keeps a picture of the domain that the generator draws."""
 
 
 class FamilyOptions(BaseModel):
@@ -33,7 +39,8 @@ class Batch:
     Args:
         inputs: Positional inputs of the generator, each ``(N, C, H, W)`` in [-1, 1].
         target: Ground truth ``(N, C, H, W)`` in [-1, 1]; None where the data are unpaired.
-        extras: Whatever else the family's objective needs, by name.
+        extras: Whatever else the family's objective needs, by name; unpaired data put a picture
+            of the domain that the generator draws under ``real``.
     """
 
     inputs: tuple[Tensor, ...]
@@ -47,6 +54,15 @@ class Batch:
             None if self.target is None else self.target.to(device),
             {k: v.to(device) for k, v in self.extras.items()},
         )
+
+    @property
+    def real(self) -> Tensor | None:
+        """A true picture of what the generator draws: the target, or one without a partner."""
+        return self.target if self.target is not None else self.extras.get(REAL)
+
+    def detached(self) -> "Batch":
+        """Return the batch without the gradients of what was drawn into its extras."""
+        return replace(self, extras={k: v.detach() for k, v in self.extras.items()})
 
     def __len__(self) -> int:
         return len(self.inputs[0])
@@ -96,7 +112,7 @@ class Objective(ABC):
         """Return the weighted terms of the discriminators, each a scalar.
 
         Args:
-            batch: The batch that made the output; its target is the real picture.
+            batch: The batch that made the output; `Batch.real` is the real picture.
             output: The generator's picture, detached.
         """
 
@@ -132,6 +148,19 @@ class GanFamily(ABC, Generic[OptionsT]):
     @abstractmethod
     def objective(self, options: OptionsT) -> Objective:
         """Build the discriminators and losses with fresh weights."""
+
+    def teacher_objective(self, options: OptionsT) -> "TeacherObjective | None":
+        """Build what a teacher is trained with, where that is more than one generator.
+
+        Args:
+            options: The family's options.
+
+        Returns:
+            The objective with the networks that learn beside the generator, fresh weights; by
+            default None: the teacher is trained with `objective`.
+        """
+        del options
+        return None
 
     def baseline(self, options: OptionsT, batch: Batch) -> Tensor:
         """Return the picture that costs nothing, against which `recovery` is measured.

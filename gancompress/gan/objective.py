@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gancompress.gan.family import Batch, Objective
+from gancompress.gan.family import REAL, Batch, Objective
 
 GanMode: TypeAlias = Literal["hinge", "lsgan", "vanilla"]
 
@@ -83,3 +83,42 @@ class PairedObjective(Objective):
         fake = discriminator_loss(self._judge(batch, output), real=False, mode=self.mode)
         real = discriminator_loss(self._judge(batch, batch.target), real=True, mode=self.mode)
         return {"d_fake": 0.5 * fake, "d_real": 0.5 * real}
+
+
+class UnpairedObjective(Objective):
+    """The discriminator sees the picture alone: there is no condition that it would belong to.
+
+    Args:
+        discriminator: Maps ``(N, C_out, H, W)`` to logits.
+        mode: ``hinge``, ``lsgan`` or ``vanilla``.
+    """
+
+    def __init__(self, discriminator: nn.Module, mode: GanMode = "lsgan") -> None:
+        self._discriminators = nn.ModuleDict({"discriminator": discriminator})
+        self.mode = mode
+
+    @property
+    def discriminators(self) -> nn.ModuleDict:
+        """The one discriminator, under ``discriminator``."""
+        return self._discriminators
+
+    def generator_losses(self, batch: Batch, output: Tensor) -> dict[str, Tensor]:
+        """Return the adversarial term under ``gan``."""
+        del batch
+        return {"gan": generator_loss(self._judge(output), mode=self.mode)}
+
+    def discriminator_losses(self, batch: Batch, output: Tensor) -> dict[str, Tensor]:
+        """Return half of the two terms, as CycleGAN does to slow the discriminator down.
+
+        Raises:
+            ValueError: If the batch has no real picture.
+        """
+        if batch.real is None:
+            raise ValueError(f"an unpaired objective needs a picture under '{REAL}'")
+        fake = discriminator_loss(self._judge(output), real=False, mode=self.mode)
+        real = discriminator_loss(self._judge(batch.real), real=True, mode=self.mode)
+        return {"d_fake": 0.5 * fake, "d_real": 0.5 * real}
+
+    def _judge(self, picture: Tensor) -> Tensor:
+        verdict: Tensor = self._discriminators["discriminator"](picture)
+        return verdict.float()

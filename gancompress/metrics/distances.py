@@ -137,6 +137,7 @@ class FrechetLite0(OnFeatures[Lite0Features]):
 
     name: ClassVar[str] = "frechet-lite0"
     higher_is_better: ClassVar[bool] = False
+    paired: ClassVar[bool] = False
     convention: ClassVar[str] = FRECHET_PROTOCOL
 
     def __init__(
@@ -174,6 +175,7 @@ class KernelLite0(OnFeatures[Lite0Features]):
 
     name: ClassVar[str] = "kid-lite0"
     higher_is_better: ClassVar[bool] = False
+    paired: ClassVar[bool] = False
     convention: ClassVar[str] = KERNEL_PROTOCOL
 
     def __init__(

@@ -21,7 +21,8 @@ class Evaluation:
     Args:
         frechet: Fréchet distance to the real pictures; lower is better.
         kid: Kernel distance to the real pictures; lower is better.
-        l1_to_target: Mean absolute difference from the targets, in the units of [-1, 1].
+        l1_to_target: Mean absolute difference from the targets, in the units of [-1, 1]; None
+            where the data are unpaired.
         psnr_to_teacher: Likeness to the teacher's pictures in dB; None without a teacher,
             infinite where the pictures are equal.
         pictures: How many pictures were compared.
@@ -33,7 +34,7 @@ class Evaluation:
 
     frechet: float
     kid: float
-    l1_to_target: float
+    l1_to_target: float | None
     psnr_to_teacher: float | None
     pictures: int
     teacher: Scores | None
@@ -66,7 +67,8 @@ def evaluate(
 
     Args:
         generator: The candidate; run in eval mode on its own device, its mode is put back.
-        batches: Paired pictures, held in memory together.
+        batches: Pictures, held in memory together; those without a target are compared with the
+            real pictures under ``real`` of their extras, as sets.
         teacher: The full generator, or None.
         features: The extractor.
         baseline: Makes the picture that costs nothing, ``(N, C, H, W)`` in [-1, 1].
@@ -77,8 +79,8 @@ def evaluate(
         The figures.
 
     Raises:
-        DataError: If there are fewer than two pictures, a batch has no target, an output is not
-            finite or not of the target's shape, or the reference is of other pictures.
+        DataError: If there are fewer than two pictures, a batch has no real one, an output is
+            not finite or not of its shape, or the reference is of other pictures.
     """
     held = tuple(batches)
     if reference is None:

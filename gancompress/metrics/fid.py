@@ -51,6 +51,7 @@ class InceptionFrechet(OnFeatures[InceptionFeatures]):
 
     name: ClassVar[str] = "fid"
     higher_is_better: ClassVar[bool] = False
+    paired: ClassVar[bool] = False
     convention: ClassVar[str] = (
         "torch-fidelity's: float32 means, float64 covariances with divisor n - 1"
     )
@@ -117,6 +118,7 @@ class InceptionKernel(OnFeatures[InceptionFeatures]):
 
     name: ClassVar[str] = "kid"
     higher_is_better: ClassVar[bool] = False
+    paired: ClassVar[bool] = False
     convention: ClassVar[str] = "torch-fidelity's: unbiased MMD²; kernel (x·y / d + 1)³"
 
     def __init__(

@@ -2,7 +2,7 @@
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -52,10 +52,13 @@ class Metric(ABC):
     Attributes:
         name: Unique name, such as ``frechet-lite0``.
         higher_is_better: Whether a larger figure means better pictures.
+        paired: Whether pictures are compared one by one, which needs data with targets; a metric
+            that compares two sets, as Fréchet distances do, says False.
     """
 
     name: ClassVar[str]
     higher_is_better: ClassVar[bool]
+    paired: ClassVar[bool] = True
 
     @abstractmethod
     def protocol(self) -> dict[str, Any]:
@@ -129,21 +132,40 @@ class Metric(ABC):
 
 
 def targets_of(data: Sequence[Batch]) -> Tensor:
-    """Return all targets of some batches.
+    """Return the real pictures of some batches: the targets, or those without partners.
 
     Args:
         data: The batches.
 
+    Returns:
+        ``(N, C, H, W)`` in [-1, 1]. Of unpaired data each picture comes once: those of a small
+        domain come round again.
+
     Raises:
         DataError: If there are none.
     """
-    targets = [batch.target for batch in data if batch.target is not None]
-    if not targets:
+    reals = [batch.real for batch in data if batch.real is not None]
+    if not reals:
         raise DataError(
             "the data have no targets, and the real pictures are what outputs are compared with",
             hint="evaluate on data with targets",
         )
-    return torch.cat(targets)
+    found = torch.cat(reals)
+    paired = all(batch.target is not None for batch in data)
+    return found if paired else found[first_places(reals)]
+
+
+def first_places(batches: Iterable[Tensor]) -> list[int]:
+    """Return where each of some pictures comes first.
+
+    Args:
+        batches: Pictures batch by batch, each ``(N, C, H, W)``.
+    """
+    seen: dict[bytes, int] = {}
+    for place, picture in enumerate(picture for batch in batches for picture in batch):
+        plain = picture.detach().cpu().contiguous().numpy()
+        seen.setdefault(hashlib.sha256(plain.tobytes()).digest(), place)
+    return list(seen.values())
 
 
 def digest_of_pictures(pictures: Tensor) -> str:

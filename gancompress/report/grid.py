@@ -88,7 +88,9 @@ def _tiles(label: str, pictures: Tensor) -> npt.NDArray[np.uint8]:
             f"'{label}' has shape {tuple(pictures.shape)}, not (N, C, H, W) with C from 1 to 4",
             hint="turn label maps and the like into colours first",
         )
-    values = pictures.detach().float().cpu()
+    # Of two or four channels the last is the opacity, which is not shown.
+    colours = pictures[:, :3] if pictures.shape[1] > 2 else pictures[:, :1]
+    values = colours.detach().float().cpu()
     if not torch.isfinite(values).all():
         raise DataError(
             f"'{label}' holds values that are not finite",

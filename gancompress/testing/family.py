@@ -1,7 +1,7 @@
 """The contract of a GAN family."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations, islice
 from pathlib import Path
 from types import MappingProxyType
@@ -13,7 +13,15 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from gancompress.config import Recipe, RunConfig
-from gancompress.gan import AnyFamily, Batch, FamilyOptions, GanFamily, Objective, collate
+from gancompress.gan import (
+    AnyFamily,
+    Batch,
+    FamilyOptions,
+    GanFamily,
+    Objective,
+    TeacherObjective,
+    collate,
+)
 from gancompress.store import load_tensors, save_tensors
 from gancompress.testing.checks import require
 
@@ -52,6 +60,12 @@ class Subject:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             return self.family.objective(self.options)
+
+    def teacher_objective(self) -> TeacherObjective | None:
+        """Build what a teacher is trained with, if the family has it, with the same weights."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            return self.family.teacher_objective(self.options)
 
 
 class FamilyContract:
@@ -124,8 +138,8 @@ class FamilyContract:
         batch = subject.batch()
         with torch.no_grad():
             output: Tensor = subject.generator().eval()(*batch.inputs)
-        if batch.target is not None:
-            _require_shape(output, batch.target, "the generator's picture")
+        if batch.real is not None:
+            _require_shape(output, batch.real, "the generator's picture")
         _require_range(output, "the generator's picture")
 
     def test_baseline_is_a_picture(self, subject: Subject) -> None:
@@ -153,6 +167,37 @@ class FamilyContract:
         _total(losses, "discriminator_losses").backward()  # type: ignore[no-untyped-call]
         for name, discriminator in objective.discriminators.items():
             require(_has_gradient(discriminator), f"discriminator '{name}' gets no gradient")
+
+    def test_teacher_objective_trains_every_part(self, subject: Subject) -> None:
+        """The generator and each helper with parameters learn, and so does each discriminator."""
+        objective = subject.teacher_objective()
+        if objective is None:
+            return
+        helpers, batch, generator = objective.helpers, subject.batch(), subject.generator().train()
+        require("generator" not in helpers, "a helper is named 'generator'")
+        drawn = objective.draw(generator, batch)
+        full = replace(batch, extras={**batch.extras, **drawn.extras})
+        losses = {**drawn.terms, **objective.generator_losses(full, drawn.output)}
+        _total(losses, "draw and generator_losses").backward()  # type: ignore[no-untyped-call]
+        learning = [k for k, m in helpers.items() if any(True for _ in m.parameters())]
+        for name, part in (("generator", generator), *((k, helpers[k]) for k in learning)):
+            require(_has_gradient(part), f"'{name}' gets no gradient from the teacher's losses")
+        objective.discriminators.zero_grad()
+        critics = objective.discriminator_losses(full.detached(), drawn.output.detach())
+        _total(critics, "discriminator_losses").backward()  # type: ignore[no-untyped-call]
+        for name, discriminator in objective.discriminators.items():
+            require(_has_gradient(discriminator), f"discriminator '{name}' gets no gradient")
+
+    def test_what_a_teacher_keeps_is_what_a_student_starts_from(self, subject: Subject) -> None:
+        """The discriminators that are saved fit those of `GanFamily.objective`."""
+        objective = subject.teacher_objective()
+        if objective is None:
+            return
+        saved, wanted = (
+            {key: tuple(value.shape) for key, value in critics.state_dict().items()}
+            for critics in (objective.kept, subject.objective().discriminators)
+        )
+        require(saved == wanted, "the kept discriminators are not those of the objective")
 
     def test_recipes_are_valid(self, subject: Subject) -> None:
         """Every recipe makes a run configuration, and its options are the family's."""
@@ -204,4 +249,5 @@ def _fingerprints(subject: Subject, split: str) -> set[bytes]:
 
 def _fingerprint(sample: Batch) -> bytes:
     pictures = [*sample.inputs, *([] if sample.target is None else [sample.target])]
+    # Without pairs one input meets several pictures, so each domain stands for itself.
     return b"".join(picture.contiguous().numpy().tobytes() for picture in pictures)

@@ -12,6 +12,7 @@ from gancompress.errors import CheckpointError, TrainingError
 from gancompress.events import RunEvent, StageFinished, StageProgress, StageStarted
 from gancompress.gan import (
     Batch,
+    Drawn,
     PairedObjective,
     PairedPictures,
     PatchDiscriminator,
@@ -121,7 +122,7 @@ def test_a_loss_that_is_not_finite_names_itself(tmp_path: Path) -> None:
 
 def test_without_any_weight_there_is_nothing_to_train() -> None:
     class Silent(TeacherTask):
-        def generate(self, batch: Batch) -> tuple[Tensor, dict[str, Tensor]]:
+        def generate(self, batch: Batch) -> Drawn:
             return super().generate(Batch(batch.inputs))
 
     task = Silent(nn.Conv2d(3, 3, 1), PairedObjective(PatchDiscriminator(6, 4, 2)), 0)

@@ -2,7 +2,16 @@ import pytest
 import torch
 from torch import nn
 
-from gancompress.gan import Batch, GanMode, PairedObjective, discriminator_loss, generator_loss
+from gancompress.gan import (
+    REAL,
+    Batch,
+    GanMode,
+    PairedObjective,
+    PatchDiscriminator,
+    UnpairedObjective,
+    discriminator_loss,
+    generator_loss,
+)
 
 
 @pytest.mark.parametrize(
@@ -47,3 +56,23 @@ def test_paired_data_need_a_target() -> None:
         PairedObjective(nn.Identity()).discriminator_losses(
             Batch((torch.zeros(1, 3, 8, 8),)), torch.zeros(1, 3, 8, 8)
         )
+
+
+def test_unpaired_critics_judge_the_picture_alone() -> None:
+    torch.manual_seed(0)
+    objective = UnpairedObjective(PatchDiscriminator(3, 4, 2), "lsgan")
+    batch = Batch((torch.rand(2, 1, 32, 32),), None, {REAL: torch.rand(2, 3, 32, 32)})
+    output = torch.rand(2, 3, 32, 32, requires_grad=True)
+    losses = objective.discriminator_losses(batch, output.detach())
+    assert set(losses) == {"d_fake", "d_real"}
+    objective.generator_losses(batch, output)["gan"].backward()
+    assert output.grad is not None
+    with pytest.raises(ValueError, match="needs a picture under 'real'"):
+        objective.discriminator_losses(Batch(batch.inputs), output)
+
+
+def test_the_real_picture_is_the_target_where_there_is_one() -> None:
+    x, y = torch.zeros(1, 3, 4, 4), torch.ones(1, 3, 4, 4)
+    assert Batch((x,)).real is None
+    assert Batch((x,), None, {REAL: y}).real is y
+    assert Batch((x,), x, {REAL: y}).real is x

@@ -92,3 +92,10 @@ def test_the_file_is_whole_or_the_old_one(tmp_path: Path) -> None:
 def test_a_folder_in_the_way_is_a_storage_error(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         save_grid(tmp_path, {"input": flat(0.0)})
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_opacity_is_not_shown(channels: int) -> None:
+    plain = flat(0.5, channels=channels)
+    sheet = picture_grid({"picture": torch.cat([plain, flat(-1.0, channels=1)], 1)})
+    assert np.array_equal(np.asarray(sheet), np.asarray(picture_grid({"picture": plain})))

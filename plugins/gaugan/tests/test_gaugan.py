@@ -6,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 from pydantic import ValidationError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, remove_spectral_norm, spectral_norm
 
@@ -19,7 +20,7 @@ from gancompress import (
 from gancompress.compress.prepare import prepare
 from gancompress.compress.results import _samples
 from gancompress.config import DecomposeConfig, RunConfig
-from gancompress.gan import Batch
+from gancompress.gan import Batch, collate
 from gancompress.store import save_tensors
 from gancompress.testing import FamilyContract
 from gancompress_gaugan.family import GauGan
@@ -90,6 +91,15 @@ def test_land_cover_is_mostly_land_and_its_splits_do_not_meet() -> None:
         assert samples.labels.max() <= 16
         counts[split] = len(samples)
     assert counts["train"] > counts["test"] > counts["val"] > 200
+
+
+def test_the_first_tiles_are_of_all_the_earth() -> None:
+    samples = landcover_split("train", 32)
+    first, every = (
+        np.bincount(labels.ravel(), minlength=17) / labels.size
+        for labels in (samples.labels[:128], samples.labels)
+    )
+    assert np.abs(first - every).sum() < 0.25
 
 
 def test_the_baseline_of_land_cover_is_the_mean_colour_of_each_class() -> None:
@@ -325,3 +335,36 @@ def test_recipes_decompose_what_makes_scale_and_shift(name: str) -> None:
     net = GauGan().generator(options)
     expected = [n for n, _ in net.named_modules() if n.endswith(("mlp_gamma", "mlp_beta"))]
     assert list(recipe.decompose.layers) == expected
+
+
+def test_the_teacher_ships_with_its_licence_and_card() -> None:
+    folder = GauGan().recipes()["landcover"].teacher
+    assert folder is not None
+    names = {"generator.safetensors", "discriminators.safetensors", "LICENSE", "card.md"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert all(path.stat().st_size <= 8_000_000 for path in folder.iterdir())
+
+
+def test_the_teacher_paints_places_it_has_not_seen() -> None:
+    family, recipe = GauGan(), GauGan().recipes()["landcover"]
+    assert recipe.teacher is not None
+    options = GauGanOptions.model_validate(recipe.options)
+    generator = family.generator(options).eval()
+    generator.load_state_dict(load_file(recipe.teacher / "generator.safetensors"))
+    family.objective(options).discriminators.load_state_dict(
+        load_file(recipe.teacher / "discriminators.safetensors")
+    )
+    data: Any = family.dataset(options, "val")
+    batch = collate([data[index] for index in range(0, len(data), len(data) // 48)])
+    assert batch.target is not None
+    with torch.no_grad():
+        made = generator(*batch.inputs)
+    plain = family.baseline(options, batch)
+    # Nearer to the real picture than flat colours, and textured about as much as it.
+    assert (made - batch.target).abs().mean() < (plain - batch.target).abs().mean()
+    assert texture(made) == pytest.approx(texture(batch.target), rel=0.4)
+
+
+def texture(pictures: Tensor) -> float:
+    """Mean difference between neighbours."""
+    return float((pictures[..., 1:] - pictures[..., :-1]).abs().mean())

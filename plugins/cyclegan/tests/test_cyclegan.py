@@ -1,0 +1,146 @@
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+import torch
+from pydantic import ValidationError
+
+from gancompress.gan import REAL, Batch, PicturePool
+from gancompress.testing import FamilyContract
+from gancompress_cyclegan.earth import earth_domain
+from gancompress_cyclegan.family import CycleGan
+from gancompress_cyclegan.options import CycleGanOptions
+
+VALUES = {
+    "size": 32,
+    "generator_width": 4,
+    "blocks": 1,
+    "discriminator_width": 4,
+    "discriminator_layers": 2,
+    "pool": 2,
+}
+SMALL = CycleGanOptions.model_validate(VALUES)
+
+
+class TestThere(FamilyContract):
+    family = CycleGan()
+    options = VALUES
+
+
+class TestBackWithDropoutAndWithoutIdentity(FamilyContract):
+    family = CycleGan()
+    options = MappingProxyType(
+        {**VALUES, "direction": "BtoA", "dropout": True, "lambda_identity": 0, "pool": 0}
+    )
+
+
+def test_deserts_are_bright_and_forests_green_and_no_pixel_is_in_two_splits() -> None:
+    for split, least in (("train", 400), ("val", 60), ("test", 150)):
+        desert, forest = (earth_domain(domain, split, 64) for domain in ("A", "B"))
+        assert min(len(desert), len(forest)) >= least
+        assert desert.mean() > forest.mean() + 40
+        means = forest.reshape(-1, 3).mean(0)
+        assert means[1] == means.max()
+        red, _, blue = desert.reshape(-1, 3).mean(0)
+        assert red > blue + 30
+        # Snow is white: no forest tile is.
+        assert forest.mean((1, 2, 3)).max() < 140
+
+
+def test_the_other_direction_swaps_the_domains() -> None:
+    family = CycleGan()
+    there = family.dataset(SMALL, "test")[0]
+    back = family.dataset(SMALL.model_copy(update={"direction": "BtoA"}), "test")
+    held = {back[i].inputs[0].numpy().tobytes() for i in range(len(back))}  # type: ignore[arg-type]
+    assert there.real is not None
+    assert there.real.numpy().tobytes() in held
+    assert there.target is None
+
+
+def test_the_cycle_weighs_each_way_as_the_options_say() -> None:
+    options = SMALL.model_copy(update={"lambda_a": 3.0, "lambda_b": 7.0, "lambda_identity": 0.5})
+    batch = Batch((torch.rand(1, 3, 32, 32),), None, {REAL: torch.rand(1, 3, 32, 32) - 1})
+    terms = {}
+    for direction in ("AtoB", "BtoA"):
+        chosen = options.model_copy(update={"direction": direction})
+        objective = CycleGan().teacher_objective(chosen)
+        # A way that draws a grey picture is as far from a picture as that is from grey.
+        grey = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1, bias=False))
+        torch.nn.init.zeros_(grey[0].weight)  # type: ignore[arg-type]
+        torch.nn.init.zeros_(objective.helpers["back"].model[-2].weight)
+        torch.nn.init.zeros_(objective.helpers["back"].model[-2].bias)
+        terms[direction] = objective.draw(grey, batch).terms
+    x, y = (float(p.abs().mean()) for p in (batch.inputs[0], batch.extras[REAL]))
+    expected = {"cycle": 3 * x, "cycle_back": 7 * y, "identity": 3.5 * y, "identity_back": 1.5 * x}
+    assert {k: float(v.detach()) for k, v in terms["AtoB"].items()} == pytest.approx(expected)
+    expected = {"cycle": 7 * x, "cycle_back": 3 * y, "identity": 1.5 * y, "identity_back": 3.5 * x}
+    assert {k: float(v.detach()) for k, v in terms["BtoA"].items()} == pytest.approx(expected)
+
+
+def test_a_discriminator_sees_older_pictures_from_its_pool() -> None:
+    torch.manual_seed(0)
+    objective = CycleGan().teacher_objective(SMALL)
+    pool = objective.helpers["pool"]
+    for value in (0.1, 0.2, 0.3, 0.4):
+        picture = torch.full((1, 3, 32, 32), value)
+        batch = Batch((picture,), None, {REAL: picture, "back": picture})
+        objective.discriminator_losses(batch, picture)
+    assert isinstance(pool, PicturePool)
+    assert int(pool.filled) == 2
+    assert float(pool.pictures.max()) > 0.25  # one of the later two has taken a place
+
+
+def test_the_baseline_has_the_channels_of_the_other_domain() -> None:
+    grey_to_colour = CycleGanOptions(
+        data="pictures",  # type: ignore[arg-type]
+        channels_a=1,
+        lambda_identity=0,
+    )
+    picture = torch.rand(2, 1, 8, 8)
+    baseline = CycleGan().baseline(grey_to_colour, Batch((picture,)))
+    assert torch.equal(baseline, picture.expand(-1, 3, -1, -1))
+    assert CycleGan().baseline(SMALL, Batch((picture,))) is picture
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"channels_a": 5}, "less than or equal to 4"),
+        ({"channels_a": 1, "data": "x"}, "set lambda_identity to 0"),
+        ({"channels_a": 1, "channels_b": 1}, "the pictures of 'earth' have 3 channels"),
+        ({"size": 66}, "multiple of 4"),
+        ({"load_size": 32, "size": 64}, "a load_size of 32 is smaller than the size 64"),
+        ({"size": 32, "discriminator_layers": 4}, "take at most 3"),
+        ({"direction": "AB"}, "'AtoB' or 'BtoA'"),
+        ({"pool": -1}, "greater than or equal to 0"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(changed: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        CycleGanOptions.model_validate(changed)
+
+
+def test_published_weights_are_taken_without_the_statistics_that_nobody_reads() -> None:
+    family = CycleGan()
+    own = family.generator(SMALL).state_dict()
+    published = {**own, "model.2.running_mean": torch.zeros(4)}
+    taken = family.import_checkpoint(SMALL, __file__, published)  # type: ignore[arg-type]
+    assert taken is not None
+    assert taken.keys() == own.keys()
+    batch = SMALL.model_copy(update={"norm": "batch"})
+    assert family.import_checkpoint(batch, __file__, published) is None  # type: ignore[arg-type]
+
+
+def test_the_recipes_are_those_of_the_paper_and_of_the_demo() -> None:
+    recipes = CycleGan().recipes()
+    assert set(recipes) == {"desert2forest", "horse2zebra"}
+    assert not any(recipe.demo for recipe in recipes.values())  # the default demo is another's
+    published = CycleGanOptions.model_validate(recipes["horse2zebra"].options)
+    net = CycleGan().generator(published)
+    assert sum(p.numel() for p in net.parameters()) == 11_378_179
+
+
+def test_tiles_are_not_in_the_order_of_a_map() -> None:
+    tiles = earth_domain("A", "test", 64).astype(int)
+    close = np.abs(tiles[1:] - tiles[:-1]).mean((1, 2, 3))
+    assert np.median(close) > 15
