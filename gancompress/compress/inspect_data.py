@@ -189,10 +189,10 @@ class _Look:
 
 def _read(part: Part, path: Path) -> tuple[tuple[int, int], str]:
     """Decode a file as the family would, and return its size and mode."""
-    with Image.open(path) as image:
-        mode = image.mode
+    # First as the family does: what Pillow takes for an attack must not be opened otherwise.
     height, width = (read_labels(path) if part.kind == "labels" else read_picture(path)).shape[:2]
-    return (width, height), mode
+    with Image.open(path) as image:
+        return (width, height), image.mode
 
 
 def _faults(part: Part, path: Path, size: tuple[int, int]) -> Iterator[str]:

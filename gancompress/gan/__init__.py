@@ -55,7 +55,7 @@ from gancompress.gan.resnet import (
     initialise_normal,
     norm_layer,
 )
-from gancompress.gan.source import Source, SourceKind, fetch_source
+from gancompress.gan.source import Source, fetch_source
 from gancompress.gan.unet import UNetGenerator
 from gancompress.gan.widths import ResNetWidths
 
@@ -96,7 +96,6 @@ __all__ = [
     "SeparableBlock",
     "SeparableConvolution",
     "Source",
-    "SourceKind",
     "SplitFolders",
     "UNetGenerator",
     "VggPerceptual",
