@@ -39,6 +39,8 @@ _HOMES = {
     "ExportTarget": "export",
     "export": "export",
     "Metric": "metrics",
+    "Measurement": "metrics",
+    "Ruler": "metrics",
     "hookimpl": "hookspecs",
     "compress": "compress",
     "GancompressError": "errors",
@@ -69,7 +71,7 @@ if TYPE_CHECKING:
         trace,
     )
     from gancompress.hookspecs import hookimpl
-    from gancompress.metrics import Metric
+    from gancompress.metrics import Measurement, Metric, Ruler
     from gancompress.passes import (
         Decompose,
         FoldReparametrisation,
@@ -93,9 +95,11 @@ __all__ = [
     "GancompressError",
     "GraphPass",
     "IgnoredScope",
+    "Measurement",
     "Metric",
     "MissingExtraError",
     "OpRule",
+    "Ruler",
     "SearchResult",
     "SearchSpace",
     "SensitivityReport",

@@ -82,8 +82,9 @@ class HookSpecs:
     def gancompress_metrics(self) -> "Iterable[Metric]":  # type: ignore[empty-body]
         """Offer measures of how good pictures are.
 
-        Fires when ``search --score``, ``evaluate --metric`` or their keys in a configuration look
-        a metric up by name.
+        Fires when ``search --score``, ``evaluate --metric``, ``data stats --metric`` or their keys
+        in a configuration look a metric up by name; a metric then gets what stands under
+        ``[metrics.NAME]``, by its ``configure``.
 
         Returns:
             Metrics, each with a name of its own.

@@ -10,7 +10,7 @@ from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
 from gancompress.compress.choice import calibration_inputs
 from gancompress.compress.generator import build_generator, check_fit
 from gancompress.compress.job import own_teacher
-from gancompress.compress.metrics import distances
+from gancompress.compress.metrics import configure_metrics, distances
 from gancompress.compress.opening import open_run, read_config
 from gancompress.compress.pictures import batches_of
 from gancompress.compress.prepare import load_generator, open_split
@@ -123,7 +123,8 @@ class Examined:
             DataError: If the data cannot be read.
             MissingExtraError: If a library of a metric is not installed.
         """
-        measures = distances(question.metrics, host.metrics())
+        offered = configure_metrics(host.metrics(), config.metrics)
+        measures = distances(question.metrics, offered)
         options = family.options.model_validate(config.options)
         train, held_out = (open_split(family, options, split) for split in ("train", "val"))
         net = build_generator(family, config, host.resolve_generator)

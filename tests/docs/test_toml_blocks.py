@@ -4,6 +4,7 @@ import tomllib
 
 import pytest
 
+from gancompress.compress.metrics import configure_metrics
 from gancompress.config import RunConfig, parse
 from gancompress.plugins import PluginHost
 
@@ -16,4 +17,6 @@ from .conftest import BLOCKS, Block
 def test_toml_blocks_are_configurations(block: Block) -> None:
     values = {"family": "pix2pix", **tomllib.loads(block.text)}
     config = parse(RunConfig, values, source=str(block))
-    PluginHost.discover().family(config.family).options(**config.options)
+    host = PluginHost.discover()
+    host.family(config.family).options(**config.options)
+    configure_metrics(host.metrics(), config.metrics)
