@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from gancompress.errors import CheckpointError, ConfigError, DataError, MissingExtraError
-from gancompress.gan.lite0 import _same_padding, _SameConv2d
 from gancompress.metrics import Lite0Features
 
 
@@ -41,22 +40,6 @@ def test_input_is_scaled_as_the_weights_were_trained(lite0: Lite0Features) -> No
     expected = torch.tensor([-127 / 128, 0.0, 1.0])
     assert torch.allclose(seen[0][0, 0, 0], expected, atol=1e-6)
     assert seen[0].shape[1] == 3
-
-
-def test_padding_is_tensorflows() -> None:
-    assert _same_padding(64, 3, 2) == (0, 1)  # the odd position at the end
-    assert _same_padding(65, 3, 2) == (1, 1)
-    assert _same_padding(64, 5, 1) == (2, 2)
-    assert _same_padding(1, 1, 2) == (0, 0)
-    assert _SameConv2d(1, 1, 5, 2)(torch.zeros(1, 1, 7, 10)).shape == (1, 1, 4, 5)
-
-
-def test_height_and_width_are_not_swapped() -> None:
-    conv = _SameConv2d(1, 1, 3, 2)
-    torch.nn.init.ones_(conv.weight)
-    # height 4 pads only below, width 5 pads on both sides
-    out = conv(torch.ones(1, 1, 4, 5))
-    assert out[0, 0].tolist() == [[6, 9, 6], [4, 6, 4]]
 
 
 def test_extract_is_chunked_float64_and_without_gradient(lite0: Lite0Features) -> None:

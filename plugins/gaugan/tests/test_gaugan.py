@@ -9,8 +9,18 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, remove_spectral_norm, spectral_norm
 
-from gancompress import DataError, FoldReparametrisation, Supernet, run_passes, trace
+from gancompress import (
+    DataError,
+    FoldReparametrisation,
+    Supernet,
+    run_passes,
+    trace,
+)
+from gancompress.compress.prepare import prepare
+from gancompress.compress.results import _samples
+from gancompress.config import DecomposeConfig, RunConfig
 from gancompress.gan import Batch
+from gancompress.store import save_tensors
 from gancompress.testing import FamilyContract
 from gancompress_gaugan.family import GauGan
 from gancompress_gaugan.generator import SpadeGenerator, Upsampling
@@ -279,6 +289,19 @@ def test_an_objective_needs_a_target() -> None:
     batch, output = paired()
     with pytest.raises(ValueError, match="needs a target"):
         objective().generator_losses(Batch(batch.inputs), output)
+
+
+def test_samples_show_label_maps_as_pictures(scenes: Path, tmp_path: Path) -> None:
+    values = {"data": str(scenes), "classes": 4, "dont_care": True, "latent": 2, **NETS}
+    options = GauGanOptions.model_validate({**values, "size": 32})
+    save_tensors(tmp_path / "generator.safetensors", GauGan().generator(options).state_dict())
+    config = RunConfig(family="gaugan", options=options.model_dump(mode="json"))
+    quick = config.model_copy(update={"decompose": DecomposeConfig(layers="none")})
+    project = prepare(GauGan(), quick, tmp_path / "generator.safetensors")
+    shown = _samples(project, project.teacher.module)
+    assert {name: tuple(pictures.shape) for name, pictures in shown.items()} == dict.fromkeys(
+        ("input", "target", "teacher", "compressed"), (2, 3, 32, 32)
+    )
 
 
 def test_recipes_say_what_was_published() -> None:
