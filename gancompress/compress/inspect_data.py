@@ -1,5 +1,6 @@
 """A look at a family's data file by file, before hours of training find out."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -117,6 +118,7 @@ class _Look:
         self._emit, self._done = emit, 0
 
     def all(self, folders: Sequence[SplitFolders]) -> None:
+        began = time.monotonic()
         found = [
             (split, part, self._list(split, part)) for split in folders for part in split.parts
         ]
@@ -127,7 +129,7 @@ class _Look:
                 self._check_partners(split, own)
             for part in split.parts:
                 self._check_part(split, part, own[part.name])
-        self._emit(StageFinished(_STAGE, 0.0))
+        self._emit(StageFinished(_STAGE, time.monotonic() - began))
 
     def _list(self, split: SplitFolders, part: Part) -> tuple[Path, ...]:
         try:
@@ -189,10 +191,10 @@ class _Look:
 
 def _read(part: Part, path: Path) -> tuple[tuple[int, int], str]:
     """Decode a file as the family would, and return its size and mode."""
-    with Image.open(path) as image:
-        mode = image.mode
+    # First as the family does: what Pillow takes for an attack must not be opened otherwise.
     height, width = (read_labels(path) if part.kind == "labels" else read_picture(path)).shape[:2]
-    return (width, height), mode
+    with Image.open(path) as image:
+        return (width, height), image.mode
 
 
 def _faults(part: Part, path: Path, size: tuple[int, int]) -> Iterator[str]:

@@ -15,12 +15,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Dataset
 
 from gancompress.config import LoopConfig
-from gancompress.distill.sampler import step_indices, step_seed
+from gancompress.distill.loading import BatchLoader
+from gancompress.distill.sampler import step_seed
 from gancompress.distill.snapshot import restore, snapshot
 from gancompress.distill.task import TrainingTask
 from gancompress.errors import TrainingError
 from gancompress.events import Emit, Notice, StageFinished, StageProgress, StageStarted, discard
-from gancompress.gan import Batch, collate
+from gancompress.gan import Batch
 from gancompress.store import load_latest_checkpoint, save_checkpoint
 
 REPORT_EVERY = 20
@@ -90,6 +91,13 @@ class _Loop:
         self.folder, self.seed, self.stage, self.emit = folder, seed, stage, emit
         self.accelerator = Accelerator()
         device = self.accelerator.device
+        self.loader = BatchLoader(
+            data,
+            seed=seed,
+            steps=config.steps,
+            batch_size=config.batch_size,
+            place=(self.accelerator.process_index, self.accelerator.num_processes),
+        )
         task.to(device)
         self.discriminators = task.objective.discriminators
         optimiser = config.optimiser
@@ -125,6 +133,7 @@ class _Loop:
                 sums, count = {}, 0
             if step % self.config.checkpoint_every == 0 or last:
                 self._save(step, metrics)
+        self.loader.close()
         self.emit(StageFinished(self.stage, time.perf_counter() - started))
         kept = self.task.generator if self.average is None else self.average.module
         # The stages that follow work on the CPU, whichever device has trained.
@@ -152,14 +161,7 @@ class _Loop:
         return values
 
     def _batch(self, step: int) -> Batch:
-        indices = step_indices(
-            self.data,  # type: ignore[arg-type]  # map-style data sets have a length
-            seed=self.seed,
-            step=step,
-            batch_size=self.config.batch_size,
-        )
-        mine = indices[self.accelerator.process_index :: self.accelerator.num_processes]
-        return collate([self.data[i] for i in mine]).to(self.accelerator.device)
+        return self.loader.load(step).to(self.accelerator.device)
 
     def _autocast(self) -> AbstractContextManager[object]:
         if self.config.precision == "no":

@@ -59,7 +59,7 @@ from gancompress.gan.resnet import (
     initialise_normal,
     norm_layer,
 )
-from gancompress.gan.source import Source, SourceKind, fetch_source
+from gancompress.gan.source import Source, fetch_source
 from gancompress.gan.teacher import Drawn, TeacherObjective
 from gancompress.gan.unaligned import UnalignedPictures, read_domain
 from gancompress.gan.unet import UNetGenerator
@@ -105,7 +105,6 @@ __all__ = [
     "SeparableBlock",
     "SeparableConvolution",
     "Source",
-    "SourceKind",
     "SplitFolders",
     "TeacherObjective",
     "UNetGenerator",

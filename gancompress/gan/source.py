@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal
 from urllib.parse import urlsplit
 
 from gancompress.errors import DataError
@@ -25,7 +25,6 @@ from gancompress.store import (
     write_provenance,
 )
 
-SourceKind: TypeAlias = Literal["data", "checkpoint"]
 _MB = 1_000_000
 
 
@@ -49,7 +48,7 @@ class Source:
     """
 
     name: str
-    kind: SourceKind
+    kind: Literal["data", "checkpoint"]
     url: str
     archive: ArchiveFormat | None = None
     layout: str = ""

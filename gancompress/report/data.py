@@ -31,7 +31,11 @@ def problem_lines(problems: Sequence[Mapping[str, str]]) -> list[str]:
     Args:
         problems: Rows with ``severity``, ``path`` and ``text``.
     """
-    lines = [f"{row['severity']}: {row['path']}: {row['text']}" for row in problems[:_LISTED]]
+    lines = []
+    for row in problems[:_LISTED]:
+        # Sentences of errors begin with the file that stands before them here.
+        text = row["text"].removeprefix(f"'{row['path']}' ")
+        lines.append(f"{row['severity']}: {row['path']}: {text}")
     more = len(problems) - len(lines)
     return [*lines, f"… and {more:,} more; --json lists them all"] if more > 0 else lines
 

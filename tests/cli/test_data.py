@@ -167,7 +167,7 @@ def test_what_is_wrong_is_listed_and_the_exit_code_is_one(cli: Cli, tmp_path: Pa
     assert cli.call(*words) == 1
     shown = cli._capsys.readouterr()
     assert "Traceback" not in shown.err
-    assert "error: " in shown.out
+    assert f"error: {out / 'train' / '0.png'}: cannot be read as a picture" in shown.out
     assert "more; --json lists them all" in shown.out
     assert shown.out.splitlines()[-1] == "not sound: 31 errors, 2 warnings"
     assert cli.call("--json", *words) == 1

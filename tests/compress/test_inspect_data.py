@@ -54,6 +54,17 @@ def test_every_file_that_cannot_be_read_is_named(pairs: Path) -> None:
     assert len(found) == 3
 
 
+def test_a_picture_of_too_many_pixels_is_one_problem(
+    pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture(pairs / "train" / "A" / "0.png", 5, (40, 40))
+    for limit in (1000, 500):  # Pillow warns from one size on, and refuses from twice that on
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        ((name, text),) = errors(look(pairs))
+        assert name == "0.png"
+        assert "pixels" in text
+
+
 def test_every_picture_without_a_partner_is_named(pairs: Path) -> None:
     picture(pairs / "train" / "A" / "a.png", 1)
     picture(pairs / "train" / "A" / "b.png", 2)

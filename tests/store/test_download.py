@@ -1,7 +1,6 @@
 import errno
 import hashlib
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -231,17 +230,6 @@ def test_the_proxy_of_the_environment_is_asked(
     monkeypatch.setenv("http_proxy", server.url)
     assert fetch("http://data.invalid/a.bin", tmp_path / "a.bin") == SHA
     assert server.requests[0][0] == "http://data.invalid/a.bin"
-
-
-def test_two_processes_fetch_a_file_once(server: Served, tmp_path: Path) -> None:
-    code = (
-        "import sys, pathlib; from gancompress.store import fetch; "
-        "fetch(sys.argv[1], pathlib.Path(sys.argv[2]))"
-    )
-    words = [sys.executable, "-c", code, f"{server.url}/a.bin", str(tmp_path / "a.bin")]
-    both = [subprocess.Popen(words, env={**os.environ}) for _ in range(2)]
-    assert [process.wait(60) for process in both] == [0, 0]
-    assert len(server.requests) == 1
 
 
 def test_the_cache_keeps_files_of_one_name_apart(

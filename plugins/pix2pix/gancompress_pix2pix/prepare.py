@@ -78,8 +78,9 @@ def _splits(
         pool = given.pop("train")
     else:
         given, missing, pool = {}, ["val", "test"], _pairs(left, right)
+    whole = len(pool)
     for split in missing:
-        count = max(1, round(getattr(options, split) * len(pool)))
+        count = max(1, round(getattr(options, split) * whole))
         given[split] = {name: pool.pop(name) for name in _share(pool, count, split)}
     if not pool:
         raise DataError(

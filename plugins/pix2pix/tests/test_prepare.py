@@ -60,6 +60,14 @@ def test_splits_that_are_there_are_kept(tmp_path: Path) -> None:
     assert names(tmp_path / "out" / "val") < set("abcdefgh")
 
 
+def test_shares_are_of_all_pairs(tmp_path: Path) -> None:
+    which = "abcdefghijklmnopqrst"
+    a, b = write(tmp_path / "a", which), write(tmp_path / "b", which)
+    options = PairsOptions(val=0.25, test=0.25)
+    counts = prepare_data(PAIRS, [a, b], tmp_path / "out", options)
+    assert counts == {"train": 10, "val": 5, "test": 5}
+
+
 def test_what_is_held_out_does_not_depend_on_the_order_of_other_pictures(tmp_path: Path) -> None:
     held = []
     for which in ("abcdefghij", "jihgfedcba"):
