@@ -106,10 +106,10 @@ def test_the_baseline_has_the_channels_of_the_other_domain() -> None:
     ("changed", "sentence"),
     [
         ({"channels_a": 5}, "less than or equal to 4"),
-        ({"channels_a": 1, "data": "x"}, "set lambda_identity to 0"),
-        ({"channels_a": 1, "channels_b": 1}, "the pictures of 'earth' have 3 channels"),
+        ({"channels_a": 1, "data": "x"}, "1 and 3 channels: set it to 0"),
+        ({"channels_a": 1, "channels_b": 1}, "the pictures of 'earth' have 3 channels, not 1"),
         ({"size": 66}, "multiple of 4"),
-        ({"load_size": 32, "size": 64}, "a load_size of 32 is smaller than the size 64"),
+        ({"load_size": 32, "size": 64}, "32 is smaller than the size 64"),
         ({"size": 32, "discriminator_layers": 4}, "take at most 3"),
         ({"direction": "AB"}, "'AtoB' or 'BtoA'"),
         ({"pool": -1}, "greater than or equal to 0"),
