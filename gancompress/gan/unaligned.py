@@ -152,8 +152,9 @@ def _split_paths(folder: Path, domain: str, split: str) -> tuple[Path, ...]:
 
 def _find(folder: Path, name: str) -> tuple[Path, ...]:
     if not (folder / name).is_dir():
+        lacking = f"has no folder '{name}'" if folder.is_dir() else "is not a folder"
         raise DataError(
-            f"'{folder}' has no folder '{name}'",
+            f"'{folder}' {lacking}",
             hint="unaligned data lie in trainA, trainB, testA and testB",
         )
     return find_pictures(folder / name)

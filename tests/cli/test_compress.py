@@ -164,6 +164,15 @@ def test_demo_does_the_whole_job_with_the_teacher_of_its_recipe(
     assert "pictures: " in table
 
 
+def test_demo_of_a_family_takes_the_recipe_with_a_teacher(
+    cli, toml: Path, teacher: Path, tmp_path: Path
+) -> None:
+    file = plugin(tmp_path, toml, teacher=str(teacher / "teacher"))
+    words = ("--plugin", file, "demo", "--family", "tiny", "--steps", "0")
+    sentence, _ = cli.refused(*words)
+    assert "'distill.steps'" in sentence  # the recipe was found
+
+
 def test_demo_takes_the_only_recipe_that_is_flagged(
     cli, toml: Path, teacher: Path, tmp_path: Path
 ) -> None:

@@ -122,6 +122,8 @@ def test_a_missing_domain_is_named(tmp_path: Path) -> None:
         read_domain(tmp_path, "B", "train", size=8)
     with pytest.raises(DataError, match="has no folder 'testA'"):
         read_domain(tmp_path, "A", "test", size=8)
+    with pytest.raises(DataError, match="nowhere' is not a folder"):
+        read_domain(tmp_path / "nowhere", "A", "test", size=8)
 
 
 def test_one_val_without_the_other_is_refused(tmp_path: Path) -> None:

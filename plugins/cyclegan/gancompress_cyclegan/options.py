@@ -2,9 +2,9 @@
 
 from math import log2
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from gancompress.gan import FamilyOptions, GanMode, NormName
 
@@ -49,37 +49,53 @@ class CycleGanOptions(FamilyOptions):
     norm: NormName = "instance"
     dropout: bool = False
     discriminator_width: int = Field(64, ge=1)
-    discriminator_layers: int = Field(3, ge=1)
+    discriminator_layers: int = Field(3, ge=1, validate_default=True)
     discriminator_norm: NormName = "instance"
     gan_mode: GanMode = "lsgan"
     lambda_a: float = Field(10.0, ge=0)
     lambda_b: float = Field(10.0, ge=0)
-    lambda_identity: float = Field(0.5, ge=0)
+    lambda_identity: float = Field(0.5, ge=0, validate_default=True)
     pool: int = Field(50, ge=0)
     flip: bool = True
     flip_vertical: bool = False
 
-    @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        if self.load_size is not None and self.load_size < self.size:
-            raise ValueError(
-                f"a load_size of {self.load_size} is smaller than the size {self.size}"
-            )
+    # A value that another one rules out is refused even where it is the default.
+    @field_validator("load_size")
+    @classmethod
+    def _leaves_room_for_the_crop(cls, value: int | None, info: ValidationInfo) -> int | None:
+        if value is not None and value < info.data.get("size", 0):
+            raise ValueError(f"{value} is smaller than the size {info.data['size']}")
+        return value
+
+    @field_validator("channels_a", "channels_b")
+    @classmethod
+    def _are_those_of_the_data(cls, value: int, info: ValidationInfo) -> int:
+        if info.data.get("data") == "earth" and value != 3:
+            raise ValueError(f"the pictures of 'earth' have 3 channels, not {value}")
+        return value
+
+    @field_validator("discriminator_layers")
+    @classmethod
+    def _something_is_left_to_judge(cls, value: int, info: ValidationInfo) -> int:
         # Each strided layer halves the picture, and the last two take off one pixel each.
-        most = int(log2(self.size / 3))
-        if self.discriminator_layers > most:
+        size = info.data.get("size", 0)
+        most = int(log2(size / 3)) if size else value
+        if value > most:
             raise ValueError(
-                f"{self.discriminator_layers} discriminator_layers leave nothing of a picture of"
-                f" {self.size} pixels, take at most {most}"
+                f"{value} layers leave nothing of a picture of {size} pixels, take at most {most}"
             )
-        if self.lambda_identity and self.channels_a != self.channels_b:
+        return value
+
+    @field_validator("lambda_identity")
+    @classmethod
+    def _a_picture_can_pass_for_the_other(cls, value: float, info: ValidationInfo) -> float:
+        a, b = (info.data.get(f"channels_{domain}") for domain in "ab")
+        if value and a != b:
             raise ValueError(
-                f"A has {self.channels_a} channels and B {self.channels_b}, so a picture of one"
-                " cannot pass for the other: set lambda_identity to 0"
+                f"{value} wants pictures of one domain to pass for the other's, and they have {a}"
+                f" and {b} channels: set it to 0"
             )
-        if self.data == "earth" and (self.channels_a, self.channels_b) != (3, 3):
-            raise ValueError("the pictures of 'earth' have 3 channels")
-        return self
+        return value
 
     @property
     def channels_in(self) -> int:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.torch import load_file
 
 from gancompress.gan import REAL, Batch, PicturePool
 from gancompress.testing import FamilyContract
@@ -106,10 +107,10 @@ def test_the_baseline_has_the_channels_of_the_other_domain() -> None:
     ("changed", "sentence"),
     [
         ({"channels_a": 5}, "less than or equal to 4"),
-        ({"channels_a": 1, "data": "x"}, "set lambda_identity to 0"),
-        ({"channels_a": 1, "channels_b": 1}, "the pictures of 'earth' have 3 channels"),
+        ({"channels_a": 1, "data": "x"}, "1 and 3 channels: set it to 0"),
+        ({"channels_a": 1, "channels_b": 1}, "the pictures of 'earth' have 3 channels, not 1"),
         ({"size": 66}, "multiple of 4"),
-        ({"load_size": 32, "size": 64}, "a load_size of 32 is smaller than the size 64"),
+        ({"load_size": 32, "size": 64}, "32 is smaller than the size 64"),
         ({"size": 32, "discriminator_layers": 4}, "take at most 3"),
         ({"direction": "AB"}, "'AtoB' or 'BtoA'"),
         ({"pool": -1}, "greater than or equal to 0"),
@@ -144,3 +145,42 @@ def test_tiles_are_not_in_the_order_of_a_map() -> None:
     tiles = earth_domain("A", "test", 64).astype(int)
     close = np.abs(tiles[1:] - tiles[:-1]).mean((1, 2, 3))
     assert np.median(close) > 15
+
+
+def test_the_demos_teacher_ships_with_its_licence_and_card() -> None:
+    teacher = CycleGan().recipes()["desert2forest"].teacher
+    assert teacher is not None
+    names = {"generator.safetensors", "discriminators.safetensors", "LICENSE", "card.md"}
+    assert {path.name for path in teacher.iterdir()} == names
+    assert all(path.stat().st_size <= 8_000_000 for path in teacher.iterdir())
+
+
+def test_the_demos_teacher_makes_forests_of_deserts_it_has_not_seen() -> None:
+    family, recipe = CycleGan(), CycleGan().recipes()["desert2forest"]
+    assert recipe.teacher is not None
+    options = CycleGanOptions.model_validate(recipe.options)
+    generator = family.generator(options).eval()
+    generator.load_state_dict(load_file(recipe.teacher / "generator.safetensors"))
+    data = family.dataset(options, "test")
+    deserts = torch.stack([data[i].inputs[0] for i in range(48)])
+    forests = torch.stack([data[i].extras[REAL] for i in range(48)])
+    with torch.no_grad():
+        made = generator(deserts)
+
+    def colour(pictures: torch.Tensor) -> torch.Tensor:
+        return pictures.mean((0, 2, 3))
+
+    far = (colour(deserts) - colour(forests)).abs().sum()
+    assert (colour(made) - colour(forests)).abs().sum() < 0.2 * far
+    # A lighter place of the desert stays a lighter place: the picture is translated, not replaced.
+    flat = [x.mean(1).flatten(1) for x in (deserts, made)]
+    together = torch.stack(
+        [torch.corrcoef(torch.stack(pair))[0, 1] for pair in zip(*flat, strict=True)]
+    )
+    assert together.median() > 0.3
+
+
+def test_the_demo_of_the_family_is_the_recipe_with_a_teacher() -> None:
+    recipes = CycleGan().recipes()
+    assert [name for name, recipe in recipes.items() if recipe.teacher] == ["desert2forest"]
+    assert recipes["desert2forest"].search.macs == "8x"
