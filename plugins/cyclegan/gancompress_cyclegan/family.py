@@ -1,12 +1,13 @@
 """The family itself: what builds the generators, the data and the objectives."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -18,20 +19,24 @@ from gancompress.gan import (
     PicturePool,
     Recipe,
     ResNetGenerator,
+    Source,
+    SplitFolders,
     TeacherObjective,
     UnalignedPictures,
     UnpairedObjective,
     initialise_normal,
+    official_state,
     parse,
     read_domain,
     read_toml,
 )
 from gancompress_cyclegan.earth import earth_domain
+from gancompress_cyclegan.folders import domain_folders
 from gancompress_cyclegan.objective import CycleObjective, CycleWeights, Side
 from gancompress_cyclegan.options import CycleGanOptions
+from gancompress_cyclegan.sources import published_sources
 
 Pixels = npt.NDArray[np.uint8]
-_PUBLISHED_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 class CycleGan(GanFamily[CycleGanOptions]):
@@ -90,14 +95,22 @@ class CycleGan(GanFamily[CycleGanOptions]):
             for path in sorted((package / "recipes").glob("*.toml"))
         }
 
+    def sources(self) -> Mapping[str, Source]:
+        """Return the published sets and checkpoints."""
+        return published_sources()
+
+    def folders(self, options: CycleGanOptions) -> Sequence[SplitFolders]:
+        """Return a folder for each domain and split."""
+        return () if options.data == "earth" else domain_folders(Path(options.data))
+
     def import_checkpoint(
         self, options: CycleGanOptions, path: Path, state: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor] | None:
-        """Take published weights, which may hold statistics that an instance norm never reads."""
+        """Translate a published checkpoint; what does not fit is named when it is loaded."""
         del path
-        if options.norm != "instance":
-            return None
-        return {k: v for k, v in state.items() if k.rpartition(".")[2] not in _PUBLISHED_BUFFERS}
+        with torch.device("meta"):  # only names and shapes are looked at
+            net = _generator(options, options.channels_in, options.channels_out)
+        return official_state(net, state)
 
 
 def _generator(options: CycleGanOptions, channels_in: int, channels_out: int) -> nn.Module:
