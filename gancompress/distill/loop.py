@@ -11,10 +11,10 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.data import Dataset
 
 from gancompress.config import LoopConfig
+from gancompress.distill.average import MovingAverage
 from gancompress.distill.loading import BatchLoader
 from gancompress.distill.sampler import step_seed
 from gancompress.distill.snapshot import restore, snapshot
@@ -108,11 +108,7 @@ class _Loop:
             self.optimisers["discriminators"] = Adam(
                 self.discriminators.parameters(), optimiser.lr_discriminator, optimiser.betas
             )
-        self.average: AveragedModel | None = None
-        if config.ema:
-            # Buffers too: averaged weights do not fit the batch-norm statistics of the live net.
-            average = get_ema_multi_avg_fn(config.ema)  # type: ignore[no-untyped-call]
-            self.average = AveragedModel(task.generator, multi_avg_fn=average, use_buffers=True)
+        self.average = MovingAverage(task.generator, config.ema) if config.ema else None
 
     def run(self) -> FitResult:
         started = time.perf_counter()
