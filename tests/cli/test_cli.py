@@ -200,12 +200,16 @@ def test_the_family_is_named_once_and_has_what_is_asked_of_it(
     odd = tmp_path / "odd.toml"
     odd.write_text('family = ["pix2pix"]\n')
     for words, sentence, hint in (
-        (("train",), "no GAN family is named", "known families: pix2pix"),
+        (("train",), "no GAN family is named", "known families: cyclegan, gaugan, pix2pix"),
         (("train", "pix2pix", "--family", "bare"), "both 'pix2pix' and 'bare'", "name one"),
         (("train", "--config", str(toml)), "no recipe 'no-such'", "openmoji"),
         (("--plugin", str(plugin), "train", "bare", "--data", "x"), "no option 'data'", "options"),
         (("distill", "pix2pix"), "no teacher is named", "gancompress train pix2pix"),
-        (("train", "--config", str(odd)), "'family' in", "known families: pix2pix"),
+        (
+            ("train", "--config", str(odd)),
+            "'family' in",
+            "known families: cyclegan, gaugan, pix2pix",
+        ),
     ):
         assert run(*words) == 2
         shown = capsys.readouterr().err

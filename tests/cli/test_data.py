@@ -122,7 +122,7 @@ def test_mistakes_of_a_download_are_one_sentence_and_a_hint(
     assert "'setx'" in refused("setx")[0]
     assert "do you mean 'set'?" in refused("setx")[1]
     sentence, hint = refused("facades")
-    assert "offered as 'pix2pix/facades' and as 'tiny/facades'" in sentence
+    assert "as 'pix2pix/facades' and as 'tiny/facades'" in sentence
     assert "--family" in hint
     assert refused("paper")[1] == "ask the authors"
     assert "is no address" in refused("set", "--url", "set.tar.gz")[0]

@@ -65,11 +65,20 @@ def test_processes_share_a_batch_out() -> None:
 
 def test_workers_begin_where_the_loop_waits_and_only_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.cpu_count", lambda: 3)
-    slow, quick = loader(Slow(pairs(), 0.002)), loader(pairs())
+    # A clock of our own: a busy machine makes everybody wait.
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    monkeypatch.setattr("time.perf_counter", lambda: now)
+    monkeypatch.setattr("time.sleep", sleep)
+    slow, quick = loader(Slow(pairs(), 0.002)), loader(Slow(pairs(), 0.0001))
     for step in range(TRIED + 2):
         slow.load(step)
         quick.load(step)
-        time.sleep(0.02)  # a training step
+        sleep(0.02)  # a training step
     assert (slow.workers, quick.workers) == (2, 0)
     slow.close()
 

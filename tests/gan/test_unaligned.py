@@ -24,7 +24,9 @@ def value(picture: torch.Tensor) -> int:
 def save(folder: Path, count: int, *, size: int = 8, mode: str = "RGB") -> None:
     folder.mkdir(parents=True)
     for i in range(count):
-        colour = (10 * i,) * len(Image.new(mode, (1, 1)).getbands())
+        colour = tuple(
+            255 if band == "A" else 10 * i for band in Image.new(mode, (1, 1)).getbands()
+        )
         Image.new(mode, (size, size + i), colour).save(folder / f"{i}.png")
 
 
@@ -113,7 +115,8 @@ def test_pictures_of_one_to_four_channels_are_read(
     save(tmp_path / "testA", 2, mode=mode)
     pixels = read_domain(tmp_path, "A", "test", size=8, channels=channels)
     assert pixels.shape == (2, 8, 8, channels)
-    assert pixels[1].min() == pixels[1].max() == 10
+    colours = pixels[1][..., : channels - len(mode.partition("A")[1])]
+    assert colours.min() == colours.max() == 10
 
 
 def test_a_missing_domain_is_named(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("hatchling", reason="building a wheel offline needs the build backend")
 
 ROOT = Path(__file__).parents[2]
+PLUGINS = sorted(ROOT.glob("plugins/*/gancompress_*"))
 LIST = """
 import json, sys
 from gancompress.plugins import PluginHost
@@ -54,8 +55,7 @@ def test_both_plugins_are_found(site: Path) -> None:
 
 
 def test_the_wheel_has_every_module(site: Path) -> None:
-    for package in ("gancompress", "plugins/pix2pix/gancompress_pix2pix"):
-        folder = ROOT / package
+    for folder in (ROOT / "gancompress", *PLUGINS):
         wanted = {path.relative_to(folder.parent) for path in folder.rglob("*.py")}
         assert wanted
         assert not {path for path in wanted if not (site / path).is_file()}
@@ -66,6 +66,6 @@ def test_only_the_packages_are_installed(site: Path) -> None:
 
     assert names - {"__pycache__", "bin"} == {
         "gancompress",
-        "gancompress_pix2pix",
         "gancompress_minimal.py",
+        *(package.name for package in PLUGINS),
     }
