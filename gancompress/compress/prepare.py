@@ -56,6 +56,7 @@ class Project:
         targets: Export targets of plugins.
         metrics: Metrics by name; empty for the core's own.
         choice: The layers that ``auto`` has chosen to decompose; None without it.
+        device: Where it is trained and scored; see `find_device`.
     """
 
     config: RunConfig
@@ -68,6 +69,7 @@ class Project:
     targets: tuple[ExportTarget, ...] = ()
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     choice: Choice | None = None
+    device: str | None = None
 
     def batches(self, split: str, size: int = 32, most: int | None = None) -> list[Batch]:
         """Return the pictures of a split in order.
@@ -107,6 +109,7 @@ def prepare(
     metrics: Mapping[str, Metric] = MappingProxyType({}),
     generator: nn.Module | None = None,
     choice: Choice | None = None,
+    device: str | None = None,
     fitted: bool = True,
     emit: Emit = discard,
 ) -> Project:
@@ -125,6 +128,7 @@ def prepare(
             builds the family's.
         choice: The layers that ``auto`` has chosen before; None chooses them where it is asked
             for.
+        device: Where it is trained and scored; see `find_device`.
         fitted: Whether decomposed layers are fitted to training pictures; False saves the time
             where trained weights take their place.
         emit: Receives events.
@@ -171,7 +175,17 @@ def prepare(
     supernet = Supernet(student, space, ignored=ignored)
     steps.finish()
     return Project(
-        config, family, options, traced, supernet, objective, data, tuple(targets), metrics, choice
+        config,
+        family,
+        options,
+        traced,
+        supernet,
+        objective,
+        data,
+        tuple(targets),
+        metrics,
+        choice,
+        device,
     )
 
 
