@@ -15,6 +15,7 @@ from gancompress.compress.results import Draw, bench_models, evaluate_models, ex
 from gancompress.compress.stage import STAGES, skip
 from gancompress.compress.stages import distill_supernet, finetune_subnet, search_subnet
 from gancompress.compress.summary import write_summary
+from gancompress.compress.workers import Workers
 from gancompress.cost import Budget
 from gancompress.events import Emit, discard
 from gancompress.export import CompressedModel
@@ -53,6 +54,7 @@ def compress(
     host: PluginHost | None = None,
     draw: Draw | None = None,
     trust: bool = False,
+    workers: Workers | int | None = None,
     emit: Emit = discard,
 ) -> Outcome:
     """Make a trained generator small: decompose, distil, search, fine-tune, export, evaluate.
@@ -74,6 +76,8 @@ def compress(
         draw: Writes the grid of held-out samples.
         trust: Whether files that run code when they are loaded, and that the options of metrics
             name, may be loaded.
+        workers: Who scores the subnets of the search: a number of processes on this machine, or
+            `gancompress.compress.Workers` for a cluster; None for this process.
         emit: Receives events.
 
     Returns:
@@ -82,6 +86,9 @@ def compress(
     Raises:
         GancompressError: What the stages raise: see `gancompress.errors`.
     """
+    crew = Workers(workers) if isinstance(workers, int) else workers
+    if crew is not None:
+        crew.check()
     host = host or PluginHost.discover()
     chosen = host.family(family) if isinstance(family, str) else family
     given: dict[str, Any] = {**(settings or {}), "options": dict(options or {})}
@@ -98,7 +105,7 @@ def compress(
     )
     run = job.run
     with job.open(STAGES, emit) as project:
-        figures = run_stages(run, project, draw=draw, emit=emit)
+        figures = run_stages(run, project, draw=draw, workers=crew, emit=emit)
     return Outcome(run, CompressedModel.load(run.path("model")), figures, exported_file(run))
 
 
@@ -107,6 +114,7 @@ def run_stages(
     project: Project | None,
     *,
     draw: Draw | None = None,
+    workers: Workers | None = None,
     emit: Emit = discard,
 ) -> dict[str, dict[str, Any]]:
     """Do every stage that is not done.
@@ -115,6 +123,7 @@ def run_stages(
         run: An open run directory.
         project: What they work on; None where all are done.
         draw: Writes the grid of held-out samples.
+        workers: Who scores the subnets of the search; None for this process.
         emit: Receives events.
 
     Returns:
@@ -125,7 +134,7 @@ def run_stages(
     """
     if project is not None:
         distill_supernet(run, project, emit=emit)
-        search_subnet(run, project, emit=emit)
+        search_subnet(run, project, workers=workers, emit=emit)
         finetune_subnet(run, project, emit=emit)
         export_models(run, project, emit=emit)
         evaluate_models(run, project, draw=draw, emit=emit)
