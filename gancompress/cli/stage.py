@@ -9,7 +9,7 @@ import typer
 
 from gancompress.cli import options as shared
 from gancompress.cli.context import Globals
-from gancompress.cli.given import chosen, metric_options
+from gancompress.cli.given import chosen, crew, metric_options
 from gancompress.cli.processes import follows
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ def search(
     seeds: Annotated[
         bool | None, typer.Option("--seeds", help="Score what the sensitivity predicts best early.")
     ] = None,
+    workers: shared.WorkerCount = None,
+    ray: shared.Cluster = None,
 ) -> None:
     """Score subnets of the distilled supernet under a budget, without retraining.
 
@@ -42,6 +44,7 @@ def search(
     """
     from gancompress.compress import read_summary, search_subnet
 
+    employed = crew(workers, ray)
     settings = {
         "macs": macs,
         "params": params,
@@ -55,7 +58,7 @@ def search(
         run,
         "search",
         ("distill",),
-        lambda run, project, emit: search_subnet(run, project, emit=emit),
+        lambda run, project, emit: search_subnet(run, project, workers=employed, emit=emit),
         chosen(search=settings, **_metrics(metric_option)),
     )
     summary = read_summary(made, "search")

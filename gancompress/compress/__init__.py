@@ -30,6 +30,7 @@ from gancompress.compress.stages import (
 )
 from gancompress.compress.summary import summarise, write_summary
 from gancompress.compress.teacher import Lesson, Teacher, begin_teacher, train_teacher
+from gancompress.compress.workers import Workers
 
 __all__ = [
     "DataReport",
@@ -43,6 +44,7 @@ __all__ = [
     "Question",
     "Teacher",
     "TeacherWeights",
+    "Workers",
     "begin_sensitivity",
     "begin_teacher",
     "begun_subnet",

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from gancompress.compress.generator import build_generator
 from gancompress.compress.metrics import configure_metrics
 from gancompress.compress.opening import open_run, read_config
 from gancompress.compress.preflight import check_parts, rehearse
-from gancompress.compress.prepare import Project, prepare
+from gancompress.compress.prepare import Origin, Project, prepare
 from gancompress.compress.results import is_evaluated
 from gancompress.compress.stage import pending, require
 from gancompress.config import RunConfig
@@ -41,6 +41,7 @@ class Job:
         trust: Whether files that run code when they are loaded, and that the options of metrics
             name, may be loaded.
         device: Where it trains and scores; see `find_device`.
+        given: Whether the generator was given as a module, which no reference names.
     """
 
     run: RunDirectory
@@ -51,6 +52,7 @@ class Job:
     generator: nn.Module | None = None
     trust: bool = False
     device: str | None = None
+    given: bool = False
 
     @classmethod
     def begin(
@@ -82,7 +84,7 @@ class Job:
             CheckpointError: If the weights are missing, damaged or unsafe.
             ConfigError: If no teacher is named.
         """
-        run = RunDirectory(out)
+        run, given = RunDirectory(out), generator is not None
         if generator is None and config.generator is not None:
             generator = build_generator(family, config, host.resolve_generator)
         place = teacher or config.teacher
@@ -96,7 +98,7 @@ class Job:
                 hint=f"add --teacher PATH; `gancompress train {family.name}` makes one",
             )
         known = config.model_copy(update={"teacher_sha256": weights.sha256})
-        return cls(run, family, known, host, weights, generator, trust, device)
+        return cls(run, family, known, host, weights, generator, trust, device, given)
 
     @classmethod
     def resume(
@@ -214,7 +216,20 @@ class Job:
             emit=emit,
         )
         rehearse(project, (*stages, *later))
-        return project
+        return replace(project, origin=self._origin())
+
+    def _origin(self) -> Origin:
+        host, found = self.host, self.host.discovered
+        objects: dict[str, Any] = {"generator": self.generator} if self.given else {}
+        if found is None:
+            offers = {"rules": host.op_rules(), "passes": host.passes(), "metrics": host.metrics()}
+            return Origin(
+                self.teacher, None, (), self.trust, {**objects, **offers, "family": self.family}
+            )
+        known = host.families().get(self.family.name)
+        if type(known) is not type(self.family):
+            objects["family"] = self.family
+        return Origin(self.teacher, *found, self.trust, objects)
 
 
 def own_teacher(run: RunDirectory, config: RunConfig) -> TeacherWeights:

@@ -45,6 +45,26 @@ _NO_FIT = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """How another process finds what a project was made from.
+
+    Args:
+        teacher: The teacher's weights.
+        plugins: Unpackaged plugin files beside the installed plugins; None where plugins were
+            registered by hand, and what they offer is among the objects.
+        blocked: Names of plugins that are left out.
+        trust: Whether files that run code when they are loaded may be loaded.
+        objects: What has no name: ``generator``, ``family``, ``rules``, ``passes``, ``metrics``.
+    """
+
+    teacher: TeacherWeights
+    plugins: tuple[Path, ...] | None = ()
+    blocked: tuple[str, ...] = ()
+    trust: bool = False
+    objects: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Project:
     """Everything that the stages after the teacher share.
@@ -61,6 +81,7 @@ class Project:
         metrics: Metrics by name; empty for the core's own.
         choice: The layers that ``auto`` has chosen to decompose; None without it.
         device: Where it is trained and scored; see `find_device`.
+        origin: How another process makes it again; None where it was prepared by hand.
     """
 
     config: RunConfig
@@ -74,6 +95,7 @@ class Project:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     choice: Choice | None = None
     device: str | None = None
+    origin: Origin | None = None
 
     def batches(self, split: str, size: int = 32, most: int | None = None) -> list[Batch]:
         """Return the pictures of a split in order.

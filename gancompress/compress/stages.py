@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -10,14 +9,15 @@ import torch
 from torch import fx, nn
 
 from gancompress.compress.checkpoint import load_into
-from gancompress.compress.metrics import find_metrics, score_with
 from gancompress.compress.opening import has_begun
 from gancompress.compress.prepare import Project
 from gancompress.compress.records import load_sensitivity, read_summary
+from gancompress.compress.scoring import CALIBRATION_PICTURES, subnet_score
 from gancompress.compress.stage import Stopwatch, command, is_done, missing, require, skip
 from gancompress.compress.trials import load_trials, save_trials, trial_values
+from gancompress.compress.workers import Workers, scorers
 from gancompress.cost import Budget, Cost, measure_cost
-from gancompress.distill import Draw, FitResult, Team, distill, find_device
+from gancompress.distill import Draw, FitResult, Team, distill
 from gancompress.elastic import SubnetConfig, calibrate_batch_norm
 from gancompress.errors import CheckpointError, DataError, RunError, SubnetError
 from gancompress.events import Emit, discard
@@ -28,7 +28,6 @@ from gancompress.search.candidates import Candidates
 from gancompress.sensitivity import seeds
 from gancompress.store import RunDirectory, read_json, save_tensors, write_json
 
-CALIBRATION_PICTURES = 128
 _PARTS = ("distill", "distill-discriminators")
 
 
@@ -64,7 +63,13 @@ def distill_supernet(
         watch.finish({"steps": result.steps, "metrics": dict(result.metrics)})
 
 
-def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) -> SearchResult:
+def search_subnet(
+    run: RunDirectory,
+    project: Project,
+    *,
+    workers: Workers | None = None,
+    emit: Emit = discard,
+) -> SearchResult:
     """Score subnets on validation pictures, without retraining, within the budget.
 
     The score is a metric against the real pictures, by default the Fréchet distance on
@@ -74,6 +79,7 @@ def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) 
         run: An open run directory; ``search.sqlite3``, ``score.json`` and ``trials.json`` are
             written.
         project: Its supernet gets the distilled weights.
+        workers: Who scores; None for this process.
         emit: Receives events.
 
     Returns:
@@ -84,30 +90,36 @@ def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) 
             was not measured.
         BudgetError: If no subnet meets the budget.
         DataError: If the pictures are too few for the metric, or it needs what the data lack.
+        ConfigError: If the workers cannot be employed.
     """
     with Team.join().first():
-        return _search(run, project, emit)
+        return _search(run, project, workers, emit)
 
 
-def _search(run: RunDirectory, project: Project, emit: Emit) -> SearchResult:
+def _search(
+    run: RunDirectory, project: Project, workers: Workers | None, emit: Emit
+) -> SearchResult:
     if skip(run, "search", emit):
         return load_trials(run.path("trials.json"))
     require(run, "search", "distill", *(["sensitivity"] if project.config.search.seeds else []))
     _load(run, project)
     settings, inputs = project.config.search, project.teacher.example_inputs
     watch = Stopwatch(run, "search")
-    found = search(
-        project.supernet,
-        budget=_budget(project),
-        score=_score(run, project),
-        cost=lambda net: measure_cost(net, inputs),
-        trials=settings.trials,
-        sampler=settings.sampler,
-        seeds=_seeds(run, project) if settings.seeds else (),
-        seed=project.config.seed,
-        storage=run.path("search.sqlite3"),
-        emit=emit,
-    )
+    measure, figure = subnet_score(project)
+    _settle_score(run, figure)
+    with scorers(project, measure, workers, emit=emit) as evaluator:
+        found = search(
+            project.supernet,
+            budget=_budget(project),
+            evaluator=evaluator,
+            cost=lambda net: measure_cost(net, inputs),
+            trials=settings.trials,
+            sampler=settings.sampler,
+            seeds=_seeds(run, project) if settings.seeds else (),
+            seed=project.config.seed,
+            storage=run.path("search.sqlite3"),
+            emit=emit,
+        )
     save_trials(run.path("trials.json"), found)
     best = trial_values(found.best)
     score = read_json(run.path("score.json"))
@@ -249,22 +261,6 @@ def _seeds(run: RunDirectory, project: Project) -> tuple[SubnetConfig, ...]:
         budget=_budget(project),
         price=lambda config: measure_cost(supernet.materialise(config), inputs),
     )
-
-
-def _score(run: RunDirectory, project: Project) -> Callable[[nn.Module], float]:
-    settings = project.config.search
-    batches = project.batches("val", most=settings.pictures)
-    chosen = find_metrics([settings.score], project.metrics)[settings.score]
-    measure, protocol = score_with(chosen, batches)
-    _settle_score(run, Figure(settings.score, math.nan, protocol))
-    calibration = [b.inputs for b in project.batches("train", most=CALIBRATION_PICTURES)]
-    device = find_device(project.device, Team.join())
-
-    def score(net: nn.Module) -> float:
-        calibrate_batch_norm(net, calibration)
-        return measure(net.to(device))
-
-    return score
 
 
 def _settle_score(run: RunDirectory, score: Figure) -> None:
