@@ -39,6 +39,7 @@ class Job:
         generator: The user's own generator as a module; None where the configuration names it.
         trust: Whether files that run code when they are loaded, and that the options of metrics
             name, may be loaded.
+        growing: See `open_run`.
     """
 
     run: RunDirectory
@@ -48,6 +49,7 @@ class Job:
     teacher: TeacherWeights
     generator: nn.Module | None = None
     trust: bool = False
+    growing: bool = False
 
     @classmethod
     def begin(
@@ -103,6 +105,7 @@ class Job:
         needed: tuple[str, ...],
         changes: Mapping[str, Any] | None = None,
         trust: bool = False,
+        growing: bool = False,
     ) -> "Job":
         """Go on with a run from what is in its directory.
 
@@ -113,6 +116,7 @@ class Job:
             needed: Stages that must be done.
             changes: Nested settings that differ from those of the run.
             trust: See `Job`.
+            growing: See `open_run`.
 
         Raises:
             RunError: If it is no run directory, or an earlier stage is not done.
@@ -127,7 +131,7 @@ class Job:
         if config.generator is not None:
             generator = build_generator(family, config, host.resolve_generator)
         teacher = own_teacher(run, config)
-        return cls(run, family, config, host, teacher, generator, trust)
+        return cls(run, family, config, host, teacher, generator, trust, growing)
 
     @contextmanager
     def open(
@@ -164,7 +168,7 @@ class Job:
             if todo:
                 made.append(self._prepare(todo, later, emit))
 
-        with open_run(self.run, self.config, check):
+        with open_run(self.run, self.config, check, growing=self.growing):
             keep_teacher(self.run, self.teacher)
             for project in made:
                 keep_choice(self.run, project.choice)

@@ -6,6 +6,7 @@ from typing import Final
 from gancompress.compress.metrics import check_pairing, find_metrics, make_ready
 from gancompress.compress.prepare import Project
 from gancompress.compress.stages import candidates
+from gancompress.compress.timing import EAGER
 from gancompress.config import RunConfig
 from gancompress.errors import DataError, MissingExtraError
 from gancompress.events import Emit, Notice, discard
@@ -48,8 +49,13 @@ def check_parts(
     def ready(*names: str) -> None:
         make_ready(find_metrics(names, metrics).values())
 
+    def search() -> None:
+        ready(config.search.score)
+        if config.search.latency_ms is not None and config.search.on != EAGER:
+            find_target(config.search.on, targets).check()
+
     checks: dict[str, Callable[[], object]] = {
-        "search": lambda: ready(config.search.score),
+        "search": search,
         "export": lambda: find_target(config.export.target, targets).check(),
         "evaluate": lambda: ready(FrechetLite0.name, *config.evaluate.metrics),
     }

@@ -1,9 +1,10 @@
 """Distil, search, fine-tune: each finds what an earlier run has finished, and goes on."""
 
+import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import torch
 from torch import fx, nn
@@ -14,20 +15,23 @@ from gancompress.compress.opening import has_begun
 from gancompress.compress.prepare import Project
 from gancompress.compress.records import load_sensitivity, read_summary
 from gancompress.compress.stage import Stopwatch, command, is_done, missing, require, skip
+from gancompress.compress.timing import SubnetTimer, subnet_timer
 from gancompress.compress.trials import load_trials, save_trials, trial_values
-from gancompress.cost import Budget, Cost, measure_cost
+from gancompress.cost import QUANTITIES, Budget, Cost, measure_cost
 from gancompress.distill import FitResult, distill
 from gancompress.elastic import SubnetConfig, calibrate_batch_norm
 from gancompress.errors import CheckpointError, DataError, RunError, SubnetError
 from gancompress.events import Emit, discard
 from gancompress.export import CompressedModel
 from gancompress.metrics import Figure, check_comparable
-from gancompress.search import SearchResult, search
+from gancompress.search import Evaluator, LocalEvaluator, SearchResult, search
 from gancompress.search.candidates import Candidates
 from gancompress.sensitivity import seeds
 from gancompress.store import RunDirectory, read_json, save_tensors, write_json
+from gancompress.store.download import sha256_of
 
 CALIBRATION_PICTURES = 128
+RECORD = "search.sqlite3"
 _PARTS = ("distill", "distill-discriminators")
 
 
@@ -58,7 +62,15 @@ def distill_supernet(run: RunDirectory, project: Project, *, emit: Emit = discar
     watch.finish({"steps": result.steps, "metrics": dict(result.metrics)})
 
 
-def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) -> SearchResult:
+def search_subnet(
+    run: RunDirectory,
+    project: Project,
+    *,
+    storage: str | None = None,
+    evaluator: Evaluator | None = None,
+    again: bool = False,
+    emit: Emit = discard,
+) -> SearchResult:
     """Score subnets on validation pictures, without retraining, within the budget.
 
     The score is a metric against the real pictures, by default the Fréchet distance on
@@ -68,33 +80,48 @@ def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) 
         run: An open run directory; ``search.sqlite3``, ``score.json`` and ``trials.json`` are
             written.
         project: Its supernet gets the distilled weights.
+        storage: Address of a database in place of ``search.sqlite3``, by which several run
+            directories with the same supernet share one search; it is written down nowhere.
+        evaluator: Scores subnets in place of this process.
+        again: Whether a search that is done goes on, where more trials are asked for than it has.
         emit: Receives events.
 
     Returns:
         Every trial; of a search that is done, as it was written down.
 
     Raises:
-        RunError: If there is no distilled supernet, or seeds are asked for where the sensitivity
-            was not measured.
+        RunError: If there is no distilled supernet, seeds are asked for where the sensitivity was
+            not measured, or a search is to go on and there is none.
         BudgetError: If no subnet meets the budget.
         DataError: If the pictures are too few for the metric, or it needs what the data lack.
+        StorageError: If the storage cannot be written.
     """
-    if skip(run, "search", emit):
+    if not again and skip(run, "search", emit):
         return load_trials(run.path("trials.json"))
+    if again and storage is None and not has_begun(run, "search"):
+        raise RunError(
+            f"there is no search in '{run.root}' to go on with",
+            hint="leave --resume out, and one begins",
+        )
     require(run, "search", "distill", *(["sensitivity"] if project.config.search.seeds else []))
     _load(run, project)
     settings, inputs = project.config.search, project.teacher.example_inputs
     watch = Stopwatch(run, "search")
+    timer = subnet_timer(run, project) if settings.latency_ms is not None else None
+    score = _score(run, project)
     found = search(
         project.supernet,
-        budget=_budget(project),
-        score=_score(run, project),
+        budget=_budget(project, timer),
+        evaluator=evaluator or LocalEvaluator(project.supernet, score),
         cost=lambda net: measure_cost(net, inputs),
+        latency=timer,
         trials=settings.trials,
         sampler=settings.sampler,
+        batch=settings.batch,
         seeds=_seeds(run, project) if settings.seeds else (),
         seed=project.config.seed,
-        storage=run.path("search.sqlite3"),
+        storage=storage or run.path(RECORD),
+        identity=_identity(run),
         emit=emit,
     )
     save_trials(run.path("trials.json"), found)
@@ -189,9 +216,20 @@ def teacher_cost(project: Project) -> Cost:
     return measure_cost(project.teacher.module, project.teacher.example_inputs)
 
 
-def _budget(project: Project) -> Budget:
+def _budget(project: Project, timer: SubnetTimer | None = None) -> Budget:
     settings = project.config.search
-    return Budget(settings.macs, settings.params).resolve(teacher_cost(project))
+    budget = Budget(**{name: getattr(settings, name) for name in QUANTITIES})
+    cost = teacher_cost(project)
+    if timer is None:
+        return budget.untimed.resolve(cost)
+    return budget.resolve(replace(cost, latency_ms=timer.teacher_ms))
+
+
+def _identity(run: RunDirectory) -> dict[str, str]:
+    """Return what makes the scores of two searches comparable, beside the settings."""
+    score = read_json(run.path("score.json"))
+    protocol = hashlib.sha256(json.dumps(score, sort_keys=True).encode()).hexdigest()
+    return {"weights": sha256_of(run.path("distill.safetensors")), "protocol": protocol}
 
 
 def candidates(project: Project) -> Candidates:
@@ -201,10 +239,12 @@ def candidates(project: Project) -> Candidates:
         project: Gives the supernet, the teacher and the settings.
     """
     supernet, inputs = project.supernet, project.teacher.example_inputs
+    timer = SubnetTimer(project) if project.config.search.latency_ms is not None else None
     return Candidates(
         supernet.space.choices,
-        _budget(project),
+        _budget(project, timer),
         lambda config: measure_cost(supernet.materialise(config), inputs),
+        None if timer is None else lambda config: timer(supernet.materialise(config).eval()),
     )
 
 
