@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gancompress.errors import ConfigError
 
 if TYPE_CHECKING:
+    from gancompress.compress import Workers
     from gancompress.config import RunConfig
     from gancompress.gan import AnyFamily
     from gancompress.plugins import PluginHost
@@ -101,6 +102,26 @@ class Given:
             )
         known = ", ".join(host.families()) or "none"
         raise ConfigError("no GAN family is named", hint=f"known families: {known}")
+
+
+def crew(count: int | None, address: str | None) -> "Workers | None":
+    """Make what ``--workers`` and ``--ray`` say; None where neither was given.
+
+    Args:
+        count: Number of workers.
+        address: Address of a cluster.
+
+    Raises:
+        ConfigError: If one cannot be used.
+        MissingExtraError: If Ray is not installed.
+    """
+    if count is None and address is None:
+        return None
+    from gancompress.compress import Workers
+
+    made = Workers(count, address)
+    made.check()
+    return made
 
 
 def ignoring(

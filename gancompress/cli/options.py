@@ -91,5 +91,13 @@ ScaledSteps: TypeAlias = Annotated[
     int | None,
     typer.Option("--steps", help="Steps of distillation; those of fine-tuning follow."),
 ]
+WorkerCount: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", help="Processes that score subnets at once."),
+]
+Cluster: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--ray", metavar="ADDRESS", help="A Ray cluster to score on: HOST:PORT or auto."),
+]
 Run: TypeAlias = Annotated[Path, typer.Argument(help="The run directory.")]
 Out: TypeAlias = Annotated[Path, typer.Option(help="The run directory.")]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gancompress.cli import options as shared
-from gancompress.cli.given import chosen, metric_options, shrunk
+from gancompress.cli.given import chosen, crew, metric_options, shrunk
 from gancompress.cli.stage import go_on
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def search(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a search, also with more --trials.")
     ] = False,
+    workers: shared.WorkerCount = None,
+    ray: shared.Cluster = None,
     storage: Annotated[
         str | None,
         typer.Option(
@@ -50,6 +52,7 @@ def search(
 
     if storage is not None:
         check_address(storage)
+    employed = crew(workers, ray)
     settings = {
         "macs": shrunk(macs, shrink),
         "params": params,
@@ -68,7 +71,7 @@ def search(
         "search",
         ("distill",),
         lambda run, project, emit: search_subnet(
-            run, project, storage=storage, again=resume, emit=emit
+            run, project, workers=employed, storage=storage, again=resume, emit=emit
         ),
         chosen(search=settings, metrics=metric_options(metric_option)),
         again=resume,

@@ -5,9 +5,10 @@ from typing import Final
 
 from gancompress.compress.metrics import check_pairing, find_metrics, make_ready
 from gancompress.compress.prepare import Project
-from gancompress.compress.stages import candidates
+from gancompress.compress.pricing import candidates
 from gancompress.compress.timing import EAGER
 from gancompress.config import RunConfig
+from gancompress.distill import Team, check_loop, check_trackers, find_device
 from gancompress.errors import DataError, MissingExtraError
 from gancompress.events import Emit, Notice, discard
 from gancompress.export import ExportTarget, find_target
@@ -26,6 +27,7 @@ def check_parts(
     stages: Sequence[str],
     later: Sequence[str] = (),
     *,
+    device: str | None = None,
     emit: Emit = discard,
 ) -> None:
     """Make sure that what stages need beside the data is there; this takes no time.
@@ -37,12 +39,13 @@ def check_parts(
         stages: Stages that are about to begin.
         later: Stages of later calls: an optional library that they need may still be installed,
             so that it is missing is a notice only.
+        device: Where it trains and scores; see `find_device`.
         emit: Receives events.
 
     Raises:
         MissingExtraError: If an optional library is not installed.
         CheckpointError: If the weights of the feature extractor are damaged.
-        ConfigError: If a metric is unknown.
+        ConfigError: If a metric is unknown, or a training asks for what is not to be had here.
         ExportError: If the export target is unknown.
     """
 
@@ -54,6 +57,12 @@ def check_parts(
         if config.search.latency_ms is not None and config.search.on != EAGER:
             find_target(config.search.on, targets).check()
 
+    team = Team.join()
+    place = find_device(device, team)
+    for stage, training in (("distill", config.distill), ("finetune", config.finetune)):
+        if stage in stages:
+            check_loop(training, team, place)
+            check_trackers(training.trackers)
     checks: dict[str, Callable[[], object]] = {
         "search": search,
         "export": lambda: find_target(config.export.target, targets).check(),
