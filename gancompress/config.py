@@ -235,9 +235,18 @@ class SearchConfig(Model):
 
     Args:
         macs: Largest true MACs, as a number or as ``3G``; ``8x`` means the teacher's divided by 8.
-        params: Largest number of parameters.
+        params: Largest number of parameters, written likewise.
+        macs_published: Largest MACs as the published tables count them, written likewise.
+        memory: Most bytes of activations that are alive at once, written likewise: ``64M`` are 64
+            million.
+        latency_ms: Longest median of a forward pass in milliseconds, of one picture; measured in
+            turns with the teacher.
+        on: What runs it for `latency_ms`: ``torch`` for PyTorch itself, or an export target.
         trials: Subnets that are scored.
-        sampler: Optuna sampler.
+        sampler: ``evolution``, ``random``, ``exhaustive`` (every subnet), or Optuna's ``tpe``,
+            ``gp``, or ``nsga2`` for the whole front.
+        batch: Subnets that are proposed at once; None takes the sampler's own number. More than
+            that many workers have nothing to do.
         pictures: Validation pictures that a subnet is scored on, at least two.
         score: Name of the metric that a subnet is scored by, against the targets.
         seeds: Whether the subnets that the run's sensitivity predicts best are scored early; it
@@ -246,8 +255,13 @@ class SearchConfig(Model):
 
     macs: str | float | None = None
     params: str | float | None = None
+    macs_published: str | float | None = None
+    memory: str | float | None = None
+    latency_ms: str | float | None = None
+    on: str = "torch"
     trials: int = Field(40, ge=1)
-    sampler: Literal["evolution", "random", "tpe"] = "evolution"
+    sampler: Literal["evolution", "exhaustive", "gp", "nsga2", "random", "tpe"] = "evolution"
+    batch: int | None = Field(None, ge=1)
     pictures: int = Field(128, ge=2)
     score: str = "frechet-lite0"
     seeds: bool = False

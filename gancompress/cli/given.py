@@ -171,6 +171,25 @@ def listed(option: str, texts: Sequence[str] | None) -> list[str]:
     return parts
 
 
+def shrunk(macs: str | None, shrink: str | None) -> str | None:
+    """Make the limit of MACs of ``--macs`` and ``--shrink``, of which one may be given.
+
+    Args:
+        macs: Any limit.
+        shrink: One that divides the teacher's, such as ``12x``.
+
+    Raises:
+        ConfigError: If both are given, or the second does not end with an x.
+    """
+    if shrink is None:
+        return macs
+    if macs is not None:
+        raise ConfigError("--macs and --shrink are both given", hint="give one of the two")
+    if not shrink.lower().endswith("x"):
+        raise ConfigError(f"'{shrink}' of --shrink is no factor", hint="for example --shrink 12x")
+    return shrink
+
+
 def chosen(**sections: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out settings that were not given, and sections in which none was.
 

@@ -42,6 +42,7 @@ class Job:
             name, may be loaded.
         device: Where it trains and scores; see `find_device`.
         given: Whether the generator was given as a module, which no reference names.
+        growing: See `open_run`.
     """
 
     run: RunDirectory
@@ -53,6 +54,7 @@ class Job:
     trust: bool = False
     device: str | None = None
     given: bool = False
+    growing: bool = False
 
     @classmethod
     def begin(
@@ -111,6 +113,7 @@ class Job:
         changes: Mapping[str, Any] | None = None,
         trust: bool = False,
         device: str | None = None,
+        growing: bool = False,
     ) -> "Job":
         """Go on with a run from what is in its directory.
 
@@ -122,6 +125,7 @@ class Job:
             changes: Nested settings that differ from those of the run.
             trust: See `Job`.
             device: See `Job`.
+            growing: See `open_run`.
 
         Raises:
             RunError: If it is no run directory, or an earlier stage is not done.
@@ -136,7 +140,7 @@ class Job:
         if config.generator is not None:
             generator = build_generator(family, config, host.resolve_generator)
         teacher = own_teacher(run, config)
-        return cls(run, family, config, host, teacher, generator, trust, device)
+        return cls(run, family, config, host, teacher, generator, trust, device, growing=growing)
 
     @contextmanager
     def open(
@@ -178,7 +182,7 @@ class Job:
                 # What is downloaded is there by now, and layers are not measured twice.
                 made.append(self._prepare(todo, later, emit, team.share(None)))
 
-        with open_run(self.run, self.config, check):
+        with open_run(self.run, self.config, check, growing=self.growing):
             if team.leads:
                 keep_teacher(self.run, self.teacher)
                 for project in made:

@@ -12,11 +12,12 @@ from gancompress.compress.job import Job
 from gancompress.compress.prepare import Project
 from gancompress.compress.records import read_summary
 from gancompress.compress.results import Draw, bench_models, evaluate_models, export_models
+from gancompress.compress.searching import search_subnet
 from gancompress.compress.stage import STAGES, skip
-from gancompress.compress.stages import distill_supernet, finetune_subnet, search_subnet
+from gancompress.compress.stages import distill_supernet, finetune_subnet
 from gancompress.compress.summary import summarise, write_summary
 from gancompress.compress.workers import Workers
-from gancompress.cost import Budget
+from gancompress.cost import QUANTITIES, Budget
 from gancompress.distill import Team
 from gancompress.events import Emit, discard
 from gancompress.export import CompressedModel
@@ -97,7 +98,7 @@ def compress(
     chosen = host.family(family) if isinstance(family, str) else family
     given: dict[str, Any] = {**(settings or {}), "options": dict(options or {})}
     if budget is not None:
-        limits = {"macs": budget.macs, "params": budget.params}
+        limits = {name: getattr(budget, name) for name in QUANTITIES}
         given["search"] = {**given.get("search", {}), **limits}
     if generator is not None:
         # A record of what it was; as a reference it serves where the class needs no arguments.

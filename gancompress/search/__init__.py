@@ -5,6 +5,7 @@ from gancompress.search.evolution import Evolution
 from gancompress.search.result import SearchResult, Trial, pareto_front
 from gancompress.search.run import search
 from gancompress.search.samplers import SamplerName
+from gancompress.search.storage import check_address
 
 __all__ = [
     "Evaluator",
@@ -14,6 +15,7 @@ __all__ = [
     "SearchResult",
     "Searchable",
     "Trial",
+    "check_address",
     "pareto_front",
     "search",
 ]
