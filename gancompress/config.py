@@ -55,7 +55,8 @@ class LoopConfig(Model):
         steps: Optimiser steps.
         batch_size: Pictures a step.
         optimiser: Learning rates and schedule.
-        precision: ``no`` for float32, or ``bf16``.
+        precision: ``no`` for float32, ``bf16``, or ``auto`` for the latter where the device has
+            instructions for it and float32 elsewhere.
         ema: Decay of the exponential moving average of the generator's weights; 0 for none.
         lambda_gan: Weight of the adversarial terms.
         lambda_recon: Weight of the reconstruction term.
@@ -65,7 +66,7 @@ class LoopConfig(Model):
     steps: int = Field(1000, ge=1)
     batch_size: int = Field(8, ge=1)
     optimiser: OptimiserConfig = OptimiserConfig()
-    precision: Literal["no", "bf16"] = "no"
+    precision: Literal["no", "bf16", "auto"] = "no"
     ema: float = Field(0.0, ge=0, lt=1)
     lambda_gan: float = Field(1.0, ge=0)
     lambda_recon: float = Field(100.0, ge=0)

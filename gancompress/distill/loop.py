@@ -16,6 +16,7 @@ from torch.utils.data import Dataset
 from gancompress.config import LoopConfig
 from gancompress.distill.average import MovingAverage
 from gancompress.distill.loading import BatchLoader
+from gancompress.distill.precision import resolve_precision
 from gancompress.distill.sampler import step_seed
 from gancompress.distill.snapshot import restore, snapshot
 from gancompress.distill.task import TrainingTask
@@ -98,6 +99,7 @@ class _Loop:
             batch_size=config.batch_size,
             place=(self.accelerator.process_index, self.accelerator.num_processes),
         )
+        self.precision = resolve_precision(config.precision, device)
         task.to(device)
         self.discriminators = task.objective.discriminators
         optimiser = config.optimiser
@@ -114,6 +116,8 @@ class _Loop:
         started = time.perf_counter()
         step, metrics = self._resume()
         self.emit(StageStarted(self.stage, self.config.steps, step))
+        if self.config.precision == "auto" and self.precision == "bf16":
+            self.emit(Notice(self.stage, "the networks compute in bfloat16, as this device does"))
         sums: dict[str, float] = {}
         count = 0
         self.task.trained.train()
@@ -160,7 +164,7 @@ class _Loop:
         return self.loader.load(step).to(self.accelerator.device)
 
     def _autocast(self) -> AbstractContextManager[object]:
-        if self.config.precision == "no":
+        if self.precision == "no":
             return nullcontext()
         return torch.autocast(self.accelerator.device.type, torch.bfloat16)
 

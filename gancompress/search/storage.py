@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 import optuna
 from sqlalchemy import URL
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from gancompress.errors import ConfigError, MissingExtraError, RunError, StorageError
 
@@ -115,7 +115,8 @@ def _connect(storage: Path | str) -> optuna.storages.RDBStorage:
                 storage.parent.mkdir(parents=True, exist_ok=True)
             return _database(url)
         except (OSError, *_FAILURES) as error:
-            if attempt == _ATTEMPTS - 1 or "already exists" not in str(error):
+            met = isinstance(error, IntegrityError) or "already exists" in str(error)
+            if attempt == _ATTEMPTS - 1 or not met:
                 raise _cannot_open(storage, error) from error
         time.sleep(random.random())  # noqa: S311 - not for cryptography
     raise AssertionError("the last attempt returns or raises")  # pragma: no cover

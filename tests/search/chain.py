@@ -1,7 +1,12 @@
 """A chain of layers whose scores and costs are known by formula."""
 
 import itertools
-from collections.abc import Mapping
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -49,3 +54,29 @@ class Chain:
 
 def fail(net: nn.Module) -> float:
     raise RuntimeError("the scorer broke")
+
+
+def dying_at(number: int, chain: Chain, seconds: float = 0.0) -> Callable[[nn.Module], float]:
+    """Make a scorer that takes its time, and kills its process when it has scored some."""
+
+    def score(net: nn.Module) -> float:
+        if len(chain.scored) == number:
+            os._exit(9)
+        time.sleep(seconds)
+        return chain.score(net)
+
+    return score
+
+
+def start(storage: Path | str, **options: Any) -> None:
+    """Be one of several processes; print what this one has scored, and what was found."""
+    chain = Chain()
+    score = dying_at(options.pop("die_at", -1), chain, options.pop("seconds", 0.0))
+    found = chain.search(storage=storage, score=score, **options)
+    trials = [[*trial.config.widths.values(), trial.score] for trial in found.trials]
+    print(json.dumps({"scored": chain.scored, "trials": trials}))  # noqa: T201 - read by a test
+
+
+if __name__ == "__main__":
+    place = sys.argv[1]
+    start(place if "://" in place else Path(place), **json.loads(sys.argv[2]))

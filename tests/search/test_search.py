@@ -1,14 +1,13 @@
 """The search on a space whose scores and costs are known by formula."""
 
+import json
 import math
-import os
 import random
 import resource
 import sqlite3
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from search import chain as chain_module
 from search.chain import CHOICES, Chain, Net, fail
 from torch import nn
 
@@ -95,28 +95,14 @@ def test_a_resumed_search_equals_an_uninterrupted_one(sampler: Sampler, tmp_path
     assert shorter == SearchResult.of(whole.trials[:7])
 
 
-def _die_at(number: int) -> Callable[[nn.Module], float]:
-    chain = Chain()
-
-    def score(net: nn.Module) -> float:
-        if len(chain.scored) == number:
-            os._exit(9)
-        return chain.score(net)
-
-    return score
-
-
-def _killed(path: Path) -> None:
-    Chain().search(storage=path, score=_die_at(8), trials=12, evolution=SMALL)
-
-
 def test_a_killed_search_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "search.sqlite"
-    done = subprocess.run([sys.executable, __file__, path], timeout=60, check=False)
+    options: dict[str, Any] = {"trials": 12, "batch": 4}
+    command = [sys.executable, chain_module.__file__, path, json.dumps({"die_at": 8, **options})]
+    done = subprocess.run(command, timeout=120, check=False)
     assert done.returncode == 9
     chain = Chain()
-    whole = Chain().search(trials=12, evolution=SMALL)
-    assert chain.search(storage=path, trials=12, evolution=SMALL) == whole
+    assert chain.search(storage=path, **options) == Chain().search(**options)
     assert len(chain.scored) == 4
 
 
@@ -400,7 +386,3 @@ def test_a_path_may_hold_what_means_something_in_an_address(tmp_path: Path) -> N
     found = Chain().search(trials=3, storage=storage)
     assert storage.is_file()
     assert Chain().search(trials=3, storage=storage).trials == found.trials
-
-
-if __name__ == "__main__":
-    _killed(Path(sys.argv[1]))
