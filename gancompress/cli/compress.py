@@ -60,5 +60,7 @@ def compress(
     chosen, merged = given.settle(host)
     if steps is not None:
         merged = scale_steps(merged, steps)
-    job = Job.begin(out, chosen, merged, host, teacher=teacher, trust=options.trust)
+    job = Job.begin(
+        out, chosen, merged, host, teacher=teacher, trust=options.trust, device=options.device
+    )
     options.compress(host, job, employed)

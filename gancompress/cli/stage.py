@@ -10,6 +10,7 @@ import typer
 from gancompress.cli import options as shared
 from gancompress.cli.context import Globals
 from gancompress.cli.given import chosen, crew, metric_options
+from gancompress.cli.processes import follows
 
 if TYPE_CHECKING:
     from gancompress.compress import Project
@@ -84,6 +85,7 @@ def finetune(
     Example: gancompress finetune runs/small --steps 1000
     """
     from gancompress.compress import begun_subnet, finetune_subnet, read_summary
+    from gancompress.report import save_grid
     from gancompress.store import RunDirectory
 
     widths = _subnet(subnet)
@@ -93,7 +95,7 @@ def finetune(
         run,
         "finetune",
         ("distill", "search") if chosen_by_search else ("distill",),
-        lambda run, project, emit: finetune_subnet(run, project, widths, emit=emit),
+        lambda run, project, emit: finetune_subnet(run, project, widths, draw=save_grid, emit=emit),
         chosen(finetune={"steps": steps}),
         again=widths is not None,  # whether they are the same is looked at there
     )
@@ -194,7 +196,15 @@ def _go_on(
     from gancompress.compress.stage import skip
 
     host = options.host()
-    job = Job.resume(root, host, stage=stage, needed=needed, changes=changes, trust=options.trust)
+    job = Job.resume(
+        root,
+        host,
+        stage=stage,
+        needed=needed,
+        changes=changes,
+        trust=options.trust,
+        device=options.device,
+    )
     run = job.run
     with (
         options.observer(host, run) as emit,
@@ -204,7 +214,8 @@ def _go_on(
             skip(run, stage, emit)
         else:
             work(run, project, emit)
-            write_summary(run)
+            if not follows():
+                write_summary(run)
     return run
 
 

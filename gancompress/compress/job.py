@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
-from gancompress.compress.choice import keep_choice, known_choice
+from gancompress.compress.choice import Choice, keep_choice, known_choice
 from gancompress.compress.configure import override
 from gancompress.compress.generator import build_generator
 from gancompress.compress.metrics import configure_metrics
@@ -19,6 +19,7 @@ from gancompress.compress.prepare import Origin, Project, prepare
 from gancompress.compress.results import is_evaluated
 from gancompress.compress.stage import pending, require
 from gancompress.config import RunConfig
+from gancompress.distill import Team
 from gancompress.errors import CheckpointError, ConfigError
 from gancompress.events import Emit, discard
 from gancompress.gan import AnyFamily
@@ -39,6 +40,7 @@ class Job:
         generator: The user's own generator as a module; None where the configuration names it.
         trust: Whether files that run code when they are loaded, and that the options of metrics
             name, may be loaded.
+        device: Where it trains and scores; see `find_device`.
         given: Whether the generator was given as a module, which no reference names.
     """
 
@@ -49,6 +51,7 @@ class Job:
     teacher: TeacherWeights
     generator: nn.Module | None = None
     trust: bool = False
+    device: str | None = None
     given: bool = False
 
     @classmethod
@@ -62,6 +65,7 @@ class Job:
         teacher: Path | None = None,
         generator: nn.Module | None = None,
         trust: bool = False,
+        device: str | None = None,
     ) -> "Job":
         """Gather what a run is made from; nothing is written yet.
 
@@ -74,6 +78,7 @@ class Job:
                 that the user's own generator holds.
             generator: The user's own generator as a module, in place of a reference.
             trust: See `Job`.
+            device: See `Job`.
 
         Raises:
             CheckpointError: If the weights are missing, damaged or unsafe.
@@ -93,7 +98,7 @@ class Job:
                 hint=f"add --teacher PATH; `gancompress train {family.name}` makes one",
             )
         known = config.model_copy(update={"teacher_sha256": weights.sha256})
-        return cls(run, family, known, host, weights, generator, trust, given)
+        return cls(run, family, known, host, weights, generator, trust, device, given)
 
     @classmethod
     def resume(
@@ -105,6 +110,7 @@ class Job:
         needed: tuple[str, ...],
         changes: Mapping[str, Any] | None = None,
         trust: bool = False,
+        device: str | None = None,
     ) -> "Job":
         """Go on with a run from what is in its directory.
 
@@ -115,6 +121,7 @@ class Job:
             needed: Stages that must be done.
             changes: Nested settings that differ from those of the run.
             trust: See `Job`.
+            device: See `Job`.
 
         Raises:
             RunError: If it is no run directory, or an earlier stage is not done.
@@ -129,7 +136,7 @@ class Job:
         if config.generator is not None:
             generator = build_generator(family, config, host.resolve_generator)
         teacher = own_teacher(run, config)
-        return cls(run, family, config, host, teacher, generator, trust)
+        return cls(run, family, config, host, teacher, generator, trust, device)
 
     @contextmanager
     def open(
@@ -159,17 +166,23 @@ class Job:
             RunError: If another process holds the directory, or its configuration differs.
             GancompressError: If a stage could not be done; see `preflight`.
         """
-        todo = tuple(stages) if again else self._pending(stages)
+        team = Team.join()
+        todo = team.share(tuple(stages) if again else self._pending(stages))
         made: list[Project] = []
 
         def check() -> None:
-            if todo:
+            if todo and team.leads:
                 made.append(self._prepare(todo, later, emit))
+                team.share(made[0].choice)
+            elif todo:
+                # What is downloaded is there by now, and layers are not measured twice.
+                made.append(self._prepare(todo, later, emit, team.share(None)))
 
         with open_run(self.run, self.config, check):
-            keep_teacher(self.run, self.teacher)
-            for project in made:
-                keep_choice(self.run, project.choice)
+            if team.leads:
+                keep_teacher(self.run, self.teacher)
+                for project in made:
+                    keep_choice(self.run, project.choice)
             yield next(iter(made), None)
 
     def _pending(self, stages: Sequence[str]) -> tuple[str, ...]:
@@ -178,10 +191,16 @@ class Job:
             return (*todo, "evaluate")
         return todo
 
-    def _prepare(self, stages: Sequence[str], later: Sequence[str], emit: Emit) -> Project:
+    def _prepare(
+        self,
+        stages: Sequence[str],
+        later: Sequence[str],
+        emit: Emit,
+        choice: Choice | None = None,
+    ) -> Project:
         host, targets = self.host, tuple(self.host.export_targets().values())
         metrics = configure_metrics(host.metrics(), self.config.metrics, trust=self.trust)
-        check_parts(self.config, targets, metrics, stages, later, emit=emit)
+        check_parts(self.config, targets, metrics, stages, later, device=self.device, emit=emit)
         project = prepare(
             self.family,
             self.config,
@@ -191,7 +210,8 @@ class Job:
             targets=targets,
             metrics=metrics,
             generator=self.generator,
-            choice=known_choice(self.run, self.config),
+            choice=choice or known_choice(self.run, self.config),
+            device=self.device,
             fitted=not self.run.stage_done("distill"),
             emit=emit,
         )

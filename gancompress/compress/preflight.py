@@ -7,6 +7,7 @@ from gancompress.compress.metrics import check_pairing, find_metrics, make_ready
 from gancompress.compress.prepare import Project
 from gancompress.compress.stages import candidates
 from gancompress.config import RunConfig
+from gancompress.distill import Team, check_loop, check_trackers, find_device
 from gancompress.errors import DataError, MissingExtraError
 from gancompress.events import Emit, Notice, discard
 from gancompress.export import ExportTarget, find_target
@@ -25,6 +26,7 @@ def check_parts(
     stages: Sequence[str],
     later: Sequence[str] = (),
     *,
+    device: str | None = None,
     emit: Emit = discard,
 ) -> None:
     """Make sure that what stages need beside the data is there; this takes no time.
@@ -36,18 +38,25 @@ def check_parts(
         stages: Stages that are about to begin.
         later: Stages of later calls: an optional library that they need may still be installed,
             so that it is missing is a notice only.
+        device: Where it trains and scores; see `find_device`.
         emit: Receives events.
 
     Raises:
         MissingExtraError: If an optional library is not installed.
         CheckpointError: If the weights of the feature extractor are damaged.
-        ConfigError: If a metric is unknown.
+        ConfigError: If a metric is unknown, or a training asks for what is not to be had here.
         ExportError: If the export target is unknown.
     """
 
     def ready(*names: str) -> None:
         make_ready(find_metrics(names, metrics).values())
 
+    team = Team.join()
+    place = find_device(device, team)
+    for stage, training in (("distill", config.distill), ("finetune", config.finetune)):
+        if stage in stages:
+            check_loop(training, team, place)
+            check_trackers(training.trackers)
     checks: dict[str, Callable[[], object]] = {
         "search": lambda: ready(config.search.score),
         "export": lambda: find_target(config.export.target, targets).check(),

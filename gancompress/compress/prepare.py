@@ -16,7 +16,7 @@ from gancompress.compress.generator import build_generator, check_fit, check_los
 from gancompress.compress.pictures import batches_of
 from gancompress.config import DistillConfig, RunConfig
 from gancompress.elastic import SearchSpace, Supernet
-from gancompress.errors import ConfigError, DataError
+from gancompress.errors import CheckpointError, ConfigError, DataError
 from gancompress.events import (
     Emit,
     Notice,
@@ -39,6 +39,10 @@ from gancompress.passes import (
 
 STAGE = "prepare"
 SPLITS = ("train", "val", "test")
+_NO_FIT = (
+    "give the options of the discriminator that it was trained with, or move the file away: then "
+    "the discriminators start from scratch"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +80,7 @@ class Project:
         targets: Export targets of plugins.
         metrics: Metrics by name; empty for the core's own.
         choice: The layers that ``auto`` has chosen to decompose; None without it.
+        device: Where it is trained and scored; see `find_device`.
         origin: How another process makes it again; None where it was prepared by hand.
     """
 
@@ -89,6 +94,7 @@ class Project:
     targets: tuple[ExportTarget, ...] = ()
     metrics: Mapping[str, Metric] = field(default_factory=dict)
     choice: Choice | None = None
+    device: str | None = None
     origin: Origin | None = None
 
     def batches(self, split: str, size: int = 32, most: int | None = None) -> list[Batch]:
@@ -129,6 +135,7 @@ def prepare(
     metrics: Mapping[str, Metric] = MappingProxyType({}),
     generator: nn.Module | None = None,
     choice: Choice | None = None,
+    device: str | None = None,
     fitted: bool = True,
     emit: Emit = discard,
 ) -> Project:
@@ -147,6 +154,7 @@ def prepare(
             builds the family's.
         choice: The layers that ``auto`` has chosen before; None chooses them where it is asked
             for.
+        device: Where it is trained and scored; see `find_device`.
         fitted: Whether decomposed layers are fitted to training pictures; False saves the time
             where trained weights take their place.
         emit: Receives events.
@@ -171,7 +179,7 @@ def prepare(
     load_generator(net, weights, family, options)
     torch.manual_seed(config.seed)
     objective = family.objective(options)
-    _load_discriminators(objective, weights, emit)
+    load_discriminators(objective, weights, family, options, emit=emit)
     sample: Batch = data["train"][0]
     picture = check_fit(net, sample, config)
     for settings in (config.distill, config.finetune):
@@ -193,7 +201,17 @@ def prepare(
     supernet = Supernet(student, space, ignored=ignored)
     steps.finish()
     return Project(
-        config, family, options, traced, supernet, objective, data, tuple(targets), metrics, choice
+        config,
+        family,
+        options,
+        traced,
+        supernet,
+        objective,
+        data,
+        tuple(targets),
+        metrics,
+        choice,
+        device,
     )
 
 
@@ -269,12 +287,45 @@ def load_generator(
     load_into(net, state, weights.source)
 
 
-def _load_discriminators(objective: Objective, weights: TeacherWeights, emit: Emit) -> None:
-    if weights.discriminators is not None:
-        source = f"{weights.source}, its discriminators"
-        load_into(objective.discriminators, weights.discriminators, source)
-    elif any(True for _ in objective.discriminators.parameters()):
-        emit(Notice(STAGE, f"'{weights.source}' has no discriminators: they start from scratch"))
+def load_discriminators(
+    objective: Objective,
+    weights: TeacherWeights,
+    family: AnyFamily,
+    options: Any,
+    *,
+    emit: Emit = discard,
+) -> None:
+    """Load a teacher's discriminators, in a layout of the family's that it may know.
+
+    Args:
+        objective: Its discriminators are changed in place.
+        weights: The weights; without discriminators a notice says that they start from scratch.
+        family: The GAN family.
+        options: Its options.
+        emit: Receives events.
+
+    Raises:
+        CheckpointError: If they are of another architecture.
+    """
+    critics, state, beside = objective.discriminators, weights.discriminators, weights.beside
+    learning = any(True for _ in critics.parameters())
+    if state is None or (beside is not None and not learning):
+        if learning:
+            text = f"'{weights.source}' has no discriminators: they start from scratch"
+            emit(Notice(STAGE, text))
+        return
+    source = str(beside or f"{weights.source}, its discriminators")
+    if find_mismatch(critics, state):
+        state = family.import_discriminators(options, Path(source), state) or state
+    try:
+        load_into(critics, state, source)
+    except CheckpointError as error:
+        if beside is None:
+            raise
+        raise CheckpointError(error.message, hint=_NO_FIT) from None
+    if beside is not None:
+        text = f"'{beside}' lies beside '{weights.source}': the discriminators start from it"
+        emit(Notice(STAGE, text))
 
 
 class _Steps:

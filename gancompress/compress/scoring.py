@@ -8,6 +8,7 @@ from torch import nn
 
 from gancompress.compress.metrics import find_metrics, score_with
 from gancompress.compress.prepare import Project
+from gancompress.distill import Team, find_device
 from gancompress.elastic import calibrate_batch_norm
 from gancompress.metrics import Figure
 
@@ -32,9 +33,10 @@ def subnet_score(project: Project) -> tuple[Callable[[nn.Module], float], Figure
     chosen = find_metrics([settings.score], project.metrics)[settings.score]
     measure, protocol = score_with(chosen, batches)
     calibration = [b.inputs for b in project.batches("train", most=CALIBRATION_PICTURES)]
+    device = find_device(project.device, Team.join())
 
     def score(net: nn.Module) -> float:
         calibrate_batch_norm(net, calibration)
-        return measure(net)
+        return measure(net.to(device))
 
     return score, Figure(settings.score, math.nan, protocol)

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import fx, nn
@@ -16,7 +17,7 @@ from gancompress.compress.stage import Stopwatch, command, is_done, missing, req
 from gancompress.compress.trials import load_trials, save_trials, trial_values
 from gancompress.compress.workers import Workers, scorers
 from gancompress.cost import Budget, Cost, measure_cost
-from gancompress.distill import FitResult, distill
+from gancompress.distill import Draw, FitResult, Team, distill
 from gancompress.elastic import SubnetConfig, calibrate_batch_norm
 from gancompress.errors import CheckpointError, DataError, RunError, SubnetError
 from gancompress.events import Emit, discard
@@ -30,31 +31,36 @@ from gancompress.store import RunDirectory, read_json, save_tensors, write_json
 _PARTS = ("distill", "distill-discriminators")
 
 
-def distill_supernet(run: RunDirectory, project: Project, *, emit: Emit = discard) -> None:
+def distill_supernet(
+    run: RunDirectory, project: Project, *, draw: Draw | None = None, emit: Emit = discard
+) -> None:
     """Train the once-for-all supernet in place.
 
     Args:
         run: An open run directory; ``distill.safetensors`` and
             ``distill-discriminators.safetensors`` are written.
         project: What is trained.
+        draw: Writes sample pictures.
         emit: Receives events.
 
     Raises:
         BudgetError: If not even the smallest subnet would meet the budget of the search.
-        TrainingError: If a loss is not finite.
+        TrainingError: If the training has diverged twice.
     """
-    if skip(run, "distill", emit):
+    team = Team.join()
+    if team.share(skip(run, "distill", emit)):
         if missing(run, "distill") is None:
             _load(run, project)
         return
     # Minutes of training are not to end in a search that cannot succeed.
     candidates(project).check_budget()
     watch = Stopwatch(run, "distill")
-    result = _train(run, project, "distill", None, emit)
+    result = _train(run, project, "distill", None, draw=draw, emit=emit)
     modules: tuple[nn.Module, ...] = (project.supernet, project.objective.discriminators)
-    for name, module in zip(_PARTS, modules, strict=True):
-        save_tensors(run.path(f"{name}.safetensors"), module.state_dict())
-    watch.finish({"steps": result.steps, "metrics": dict(result.metrics)})
+    if team.leads:
+        for name, module in zip(_PARTS, modules, strict=True):
+            save_tensors(run.path(f"{name}.safetensors"), module.state_dict())
+        watch.finish({"steps": result.steps, "metrics": dict(result.metrics)})
 
 
 def search_subnet(
@@ -86,6 +92,13 @@ def search_subnet(
         DataError: If the pictures are too few for the metric, or it needs what the data lack.
         ConfigError: If the workers cannot be employed.
     """
+    with Team.join().first():
+        return _search(run, project, workers, emit)
+
+
+def _search(
+    run: RunDirectory, project: Project, workers: Workers | None, emit: Emit
+) -> SearchResult:
     if skip(run, "search", emit):
         return load_trials(run.path("trials.json"))
     require(run, "search", "distill", *(["sensitivity"] if project.config.search.seeds else []))
@@ -119,6 +132,7 @@ def finetune_subnet(
     project: Project,
     subnet: SubnetConfig | None = None,
     *,
+    draw: Draw | None = None,
     emit: Emit = discard,
 ) -> fx.GraphModule:
     """Train one subnet alone and take it out of the supernet.
@@ -128,6 +142,7 @@ def finetune_subnet(
         project: Its supernet gets the distilled weights.
         subnet: Its widths; None takes those that fine-tuning has begun with, or the best of the
             search.
+        draw: Writes sample pictures.
         emit: Receives events.
 
     Returns:
@@ -137,35 +152,55 @@ def finetune_subnet(
         RunError: If there is no distilled supernet, no search to take the best of, or the stage
             has begun with another subnet.
         SubnetError: If the widths are not in the space.
-        TrainingError: If a loss is not finite.
+        TrainingError: If the training has diverged twice.
     """
+    team = Team.join()
+    with team.first():
+        chosen = _begin_finetune(run, project, subnet, emit)
+    if chosen is None:
+        return compressed_net(run)
+    watch = Stopwatch(run, "finetune")
+    result = _train(run, project, "finetune", chosen, draw=draw, emit=emit)
+    if team.leads:
+        watch.finish(_keep_model(run, project, chosen, result))
+    team.wait()
+    return compressed_net(run)
+
+
+def _begin_finetune(
+    run: RunDirectory, project: Project, subnet: SubnetConfig | None, emit: Emit
+) -> SubnetConfig | None:
+    """Return the widths that are to be trained; None where the stage is done."""
     if subnet is None:
         subnet = begun_subnet(run)
     if is_done(run, "finetune") and subnet is not None:
         _settle_subnet(run, subnet)
     if skip(run, "finetune", emit):
-        return compressed_net(run)
+        return None
     require(run, "finetune", "distill", *(["search"] if subnet is None else []))
     chosen = load_trials(run.path("trials.json")).best.config if subnet is None else subnet
     project.supernet.activate(chosen)  # widths that do not fit are refused here
     _settle_subnet(run, chosen)
     _load(run, project)
-    watch = Stopwatch(run, "finetune")
-    result = _train(run, project, "finetune", chosen, emit)
+    return chosen
+
+
+def _keep_model(
+    run: RunDirectory, project: Project, chosen: SubnetConfig, result: FitResult
+) -> dict[str, Any]:
+    """Write ``model/``, and return the summary of the stage."""
     card = {"family": project.config.family, "recipe": project.config.recipe or ""}
     model = CompressedModel.from_supernet(project.supernet, chosen, card=card)
     calibrate_batch_norm(
         model.module, [b.inputs for b in project.batches("train", most=CALIBRATION_PICTURES)]
     )
     model.save(run.path("model"))
-    summary = {
+    return {
         "steps": result.steps,
         "metrics": dict(result.metrics),
         "widths": dict(chosen.widths),
         "costs": {"teacher": asdict(teacher_cost(project)), "compressed": asdict(model.cost)},
     }
-    watch.finish(summary)
-    return compressed_net(run)
 
 
 def compressed_net(run: RunDirectory) -> fx.GraphModule:
@@ -292,11 +327,18 @@ def _settle_subnet(run: RunDirectory, subnet: SubnetConfig) -> None:
             f"'finetune' of '{run.root}' has begun with other widths",
             hint=f"leave --subnet out, or compare with '{place}'",
         )
-    write_json(place, json.loads(subnet.to_json()))
+    if Team.join().leads:
+        write_json(place, json.loads(subnet.to_json()))
 
 
 def _train(
-    run: RunDirectory, project: Project, stage: str, subnet: SubnetConfig | None, emit: Emit
+    run: RunDirectory,
+    project: Project,
+    stage: str,
+    subnet: SubnetConfig | None,
+    *,
+    draw: Draw | None,
+    emit: Emit,
 ) -> FitResult:
     config = project.config
     torch.manual_seed(config.seed)  # the adapters' first weights
@@ -308,7 +350,10 @@ def _train(
         config=config.distill if stage == "distill" else config.finetune,
         subnet=subnet,
         folder=run.path(f"checkpoints/{stage}"),
+        out=run.root,
         seed=config.seed,
         stage=stage,
+        device=project.device,
+        draw=draw,
         emit=emit,
     )

@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from gancompress.config import DistillConfig
-from gancompress.distill.loop import FitResult, fit
+from gancompress.distill.loop import Draw, FitResult, fit
 from gancompress.distill.sampler import step_indices
 from gancompress.distill.student import StudentTask
 from gancompress.elastic import SubnetConfig, Supernet
@@ -48,8 +49,11 @@ def distill(
     config: DistillConfig | None = None,
     subnet: SubnetConfig | None = None,
     folder: Path | None = None,
+    out: Path | None = None,
     seed: int = 0,
     stage: str = "distill",
+    device: str | torch.device | None = None,
+    draw: Draw | None = None,
     emit: Emit = discard,
 ) -> FitResult:
     """Train every subnet of a supernet at once, or one of them, from a teacher.
@@ -64,15 +68,19 @@ def distill(
         config: Weights and schedule.
         subnet: Trains this subnet alone, as fine-tuning does.
         folder: Where checkpoints are kept; an interrupted call goes on from the newest.
+        out: Where sample pictures and the logs of trackers go; None takes `folder`.
         seed: Seed of everything random.
         stage: Name for events.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; None takes what there is.
+        draw: Writes sample pictures; None draws none.
         emit: Receives events.
 
     Returns:
         Steps taken and the last losses.
 
     Raises:
-        TrainingError: If a loss is not finite.
+        ConfigError: If the device, or what the configuration asks of it, is not to be had.
+        TrainingError: If the training has diverged twice.
         SubnetError: If the subnet is not in the space.
     """
     config = config or DistillConfig()
@@ -88,7 +96,18 @@ def distill(
     if lost:
         emit(Notice(stage, f"{lost} of {config.points} distillation points are not in the graph"))
     task.match_adapters(_first_batch(data, config.batch_size, seed))
-    result = fit(task, data, config, folder=folder, seed=seed, stage=stage, emit=emit)
+    result = fit(
+        task,
+        data,
+        config,
+        folder=folder,
+        out=out,
+        seed=seed,
+        stage=stage,
+        device=device,
+        draw=draw,
+        emit=emit,
+    )
     if result.generator is not supernet:
         supernet.load_state_dict(result.generator.state_dict())
     return result

@@ -96,6 +96,12 @@ class StudentTask(TrainingTask):
             terms["distillation"] = self.config.lambda_distill * distance
         return Drawn(output, terms)
 
+    def pictures(self, batch: Batch) -> dict[str, Tensor]:
+        """Draw with the teacher beside the student, at the width that is active."""
+        drawn = super().pictures(batch)
+        student = drawn.pop("generated")
+        return {**drawn, "teacher": self.teacher(*batch.inputs)[0], "student": student}
+
     def _reconstruction(self, output: Tensor, goal: Tensor, batch: Batch) -> Tensor:
         kind = self.config.recon_target
         to_teacher = F.l1_loss(output.float(), goal.float())
