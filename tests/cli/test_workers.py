@@ -50,7 +50,7 @@ def test_an_interrupted_search_leaves_no_process_and_goes_on_to_the_same_result(
     mark = uuid4().hex
     words = [sys.executable, "-m", "gancompress", "--json", "search", str(distilled), *WORDS]
     process = subprocess.Popen(
-        [*words, "--workers", "2"],
+        [*words, "--workers", "1"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
