@@ -15,11 +15,23 @@ import scoring
 import torch
 
 from gancompress.elastic import SubnetConfig
-from gancompress.errors import ConfigError, DataError, MissingExtraError, RunError
+from gancompress.errors import (
+    ConfigError,
+    DataError,
+    GancompressError,
+    MissingExtraError,
+    RunError,
+)
 from gancompress.events import Notice, RunEvent
-from gancompress.search.cluster import _WithoutRay, joined
+from gancompress.search.cluster import _explained, _WithoutRay, joined
 from gancompress.search.recipe import ScorerRecipe
-from gancompress.search.workers import RayEvaluator, _check_version, many_workers
+from gancompress.search.workers import (
+    RayEvaluator,
+    Worker,
+    _check_version,
+    _release,
+    many_workers,
+)
 from gancompress.store.weights import encode_tensors
 
 pytestmark = [
@@ -224,3 +236,36 @@ def test_workers_and_a_node_that_die_in_mid_trial_cost_their_trials_alone(
     with pytest.raises(RunError, match="workers end before they score a subnet"):
         list(ending.evaluate(CONFIGS))
     ending.close()
+
+
+def test_a_worker_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # put back afterwards
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "plan.json").write_text("{}")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    worker = Worker(torch.get_num_threads(), str(folder), (sys.path[0], "/elsewhere"))
+    assert (Path.cwd(), sys.path[-1]) == (folder, "/elsewhere")
+    assert worker.version() == _release()
+    made = recipe(folder=str(tmp_path))
+    worker.prepare(made)
+    assert worker.score(CONFIGS[0]) == made.make()(CONFIGS[0])
+    # Of another machine, which has no such folder.
+    Worker(torch.get_num_threads(), str(tmp_path / "none"), ())
+    assert Path.cwd() == folder
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "words"),
+    [
+        ("local", RunError, "Ray cannot be started on this machine: no room"),
+        ("10.0.0.1:6379", ConfigError, "the Ray cluster at '10.0.0.1:6379' cannot be joined: no"),
+    ],
+)
+def test_what_ray_says_is_told_in_one_sentence(
+    address: str, kind: type[GancompressError], words: str
+) -> None:
+    told = _explained(address, RuntimeError("no room\nand a story"))
+    assert isinstance(told, kind)
+    assert told.message.startswith(words)
+    assert "story" not in told.message
