@@ -66,8 +66,9 @@ class LoopConfig(Model):
         batch_size: Pictures a step, of all processes and micro-batches together.
         accumulate: Micro-batches a step: the batch is split, and their gradients are averaged.
         optimiser: Learning rates and schedule.
-        precision: ``no`` for float32, ``bf16``, or ``fp16``, which needs a GPU; weights, losses
-            and optimisers stay float32.
+        precision: ``no`` for float32, ``bf16``, ``fp16``, which needs a GPU, or ``auto`` for
+            ``bf16`` where the device has instructions for it and float32 elsewhere; weights,
+            losses and optimisers stay float32.
         channels_last: Whether networks and pictures lie in memory channels last.
         compile: Whether `torch.compile` makes kernels of the discriminators, and of a generator
             whose widths stay the same; it needs a compiler.
@@ -89,7 +90,7 @@ class LoopConfig(Model):
     batch_size: int = Field(8, ge=1)
     accumulate: int = Field(1, ge=1)
     optimiser: OptimiserConfig = OptimiserConfig()
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["no", "bf16", "fp16", "auto"] = "no"
     channels_last: bool = False
     compile: bool = False
     ema: float = Field(0.0, ge=0, lt=1)
@@ -169,8 +170,9 @@ class DecomposeConfig(Model):
     """Which convolutions become depthwise + pointwise.
 
     Args:
-        layers: Names of modules, ``resblocks`` for the convolutions between residual additions,
-            ``none``, or ``auto`` for those that the sensitivity of the teacher speaks for.
+        layers: Names of modules, ``resblocks`` for the convolutions between residual additions
+            (also where the shortcut is a pointwise convolution), ``none``, or ``auto`` for those
+            that the sensitivity of the teacher speaks for.
         method: ``separable``, ``low_rank`` (1×1 → k×k → 1×1), or ``cheapest`` of the two for each
             layer; the last two need `max_error`.
         multiplier: Depthwise filters for each channel.
@@ -234,9 +236,18 @@ class SearchConfig(Model):
 
     Args:
         macs: Largest true MACs, as a number or as ``3G``; ``8x`` means the teacher's divided by 8.
-        params: Largest number of parameters.
+        params: Largest number of parameters, written likewise.
+        macs_published: Largest MACs as the published tables count them, written likewise.
+        memory: Most bytes of activations that are alive at once, written likewise: ``64M`` are 64
+            million.
+        latency_ms: Longest median of a forward pass in milliseconds, of one picture; measured in
+            turns with the teacher.
+        on: What runs it for `latency_ms`: ``torch`` for PyTorch itself, or an export target.
         trials: Subnets that are scored.
-        sampler: Optuna sampler.
+        sampler: ``evolution``, ``random``, ``exhaustive`` (every subnet), or Optuna's ``tpe``,
+            ``gp``, or ``nsga2`` for the whole front.
+        batch: Subnets that are proposed at once; None takes the sampler's own number. More than
+            that many workers have nothing to do.
         pictures: Validation pictures that a subnet is scored on, at least two.
         score: Name of the metric that a subnet is scored by, against the targets.
         seeds: Whether the subnets that the run's sensitivity predicts best are scored early; it
@@ -245,8 +256,13 @@ class SearchConfig(Model):
 
     macs: str | float | None = None
     params: str | float | None = None
+    macs_published: str | float | None = None
+    memory: str | float | None = None
+    latency_ms: str | float | None = None
+    on: str = "torch"
     trials: int = Field(40, ge=1)
-    sampler: Literal["evolution", "random", "tpe"] = "evolution"
+    sampler: Literal["evolution", "exhaustive", "gp", "nsga2", "random", "tpe"] = "evolution"
+    batch: int | None = Field(None, ge=1)
     pictures: int = Field(128, ge=2)
     score: str = "frechet-lite0"
     seeds: bool = False

@@ -16,6 +16,7 @@ from gancompress.cli import (
     inspect,
     plugins,
     processes,
+    search,
     sensitivity,
     stage,
     train,
@@ -45,7 +46,7 @@ app.command("train")(guarded(train.train))
 app.command("inspect")(guarded(inspect.inspect))
 app.command("sensitivity")(guarded(sensitivity.sensitivity))
 app.command("distill")(guarded(distill.distill))
-app.command("search")(guarded(stage.search))
+app.command("search")(guarded(search.search))
 app.command("finetune")(guarded(stage.finetune))
 app.command("export")(guarded(stage.export))
 app.command("evaluate")(guarded(stage.evaluate))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from gancompress.cli.processes import follows
 
 if TYPE_CHECKING:
-    from gancompress.compress import Job
+    from gancompress.compress import Job, Workers
     from gancompress.events import Emit
     from gancompress.plugins import PluginHost
     from gancompress.store import RunDirectory
@@ -73,7 +73,7 @@ class Globals:
         if not follows():
             self.stdout.write((json.dumps(value, indent=2) if self.json else text) + "\n")
 
-    def compress(self, host: "PluginHost", job: "Job") -> None:
+    def compress(self, host: "PluginHost", job: "Job", workers: "Workers | None" = None) -> None:
         """Do every stage of a job, and show its table."""
         from gancompress.compress import exported_file, run_stages
         from gancompress.compress.stage import STAGES
@@ -81,7 +81,7 @@ class Globals:
 
         run = job.run
         with self.observer(host, run) as emit, job.open(STAGES, emit) as project:
-            figures = run_stages(run, project, draw=save_grid, emit=emit)
+            figures = run_stages(run, project, draw=save_grid, workers=workers, emit=emit)
         pictures = run.path("samples.png")
         shown = [f"pictures: {pictures}"] if pictures.is_file() else []
         self.show_figures(run, figures, f"exported: {exported_file(run)}", *shown)

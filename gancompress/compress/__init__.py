@@ -16,6 +16,7 @@ from gancompress.compress.results import (
     evaluate_pair,
     export_models,
 )
+from gancompress.compress.searching import search_subnet
 from gancompress.compress.sensitivity import (
     Examined,
     Question,
@@ -26,10 +27,10 @@ from gancompress.compress.stages import (
     begun_subnet,
     distill_supernet,
     finetune_subnet,
-    search_subnet,
 )
 from gancompress.compress.summary import summarise, write_summary
 from gancompress.compress.teacher import Lesson, Teacher, begin_teacher, train_teacher
+from gancompress.compress.workers import Workers
 
 __all__ = [
     "DataReport",
@@ -43,6 +44,7 @@ __all__ = [
     "Question",
     "Teacher",
     "TeacherWeights",
+    "Workers",
     "begin_sensitivity",
     "begin_teacher",
     "begun_subnet",

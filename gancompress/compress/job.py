@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from gancompress.compress.generator import build_generator
 from gancompress.compress.metrics import configure_metrics
 from gancompress.compress.opening import open_run, read_config
 from gancompress.compress.preflight import check_parts, rehearse
-from gancompress.compress.prepare import Project, prepare
+from gancompress.compress.prepare import Origin, Project, prepare
 from gancompress.compress.results import is_evaluated
 from gancompress.compress.stage import pending, require
 from gancompress.config import RunConfig
@@ -41,6 +41,8 @@ class Job:
         trust: Whether files that run code when they are loaded, and that the options of metrics
             name, may be loaded.
         device: Where it trains and scores; see `find_device`.
+        given: Whether the generator was given as a module, which no reference names.
+        growing: See `open_run`.
     """
 
     run: RunDirectory
@@ -51,6 +53,8 @@ class Job:
     generator: nn.Module | None = None
     trust: bool = False
     device: str | None = None
+    given: bool = False
+    growing: bool = False
 
     @classmethod
     def begin(
@@ -82,7 +86,7 @@ class Job:
             CheckpointError: If the weights are missing, damaged or unsafe.
             ConfigError: If no teacher is named.
         """
-        run = RunDirectory(out)
+        run, given = RunDirectory(out), generator is not None
         if generator is None and config.generator is not None:
             generator = build_generator(family, config, host.resolve_generator)
         place = teacher or config.teacher
@@ -96,7 +100,7 @@ class Job:
                 hint=f"add --teacher PATH; `gancompress train {family.name}` makes one",
             )
         known = config.model_copy(update={"teacher_sha256": weights.sha256})
-        return cls(run, family, known, host, weights, generator, trust, device)
+        return cls(run, family, known, host, weights, generator, trust, device, given)
 
     @classmethod
     def resume(
@@ -109,6 +113,7 @@ class Job:
         changes: Mapping[str, Any] | None = None,
         trust: bool = False,
         device: str | None = None,
+        growing: bool = False,
     ) -> "Job":
         """Go on with a run from what is in its directory.
 
@@ -120,6 +125,7 @@ class Job:
             changes: Nested settings that differ from those of the run.
             trust: See `Job`.
             device: See `Job`.
+            growing: See `open_run`.
 
         Raises:
             RunError: If it is no run directory, or an earlier stage is not done.
@@ -134,7 +140,7 @@ class Job:
         if config.generator is not None:
             generator = build_generator(family, config, host.resolve_generator)
         teacher = own_teacher(run, config)
-        return cls(run, family, config, host, teacher, generator, trust, device)
+        return cls(run, family, config, host, teacher, generator, trust, device, growing=growing)
 
     @contextmanager
     def open(
@@ -176,7 +182,7 @@ class Job:
                 # What is downloaded is there by now, and layers are not measured twice.
                 made.append(self._prepare(todo, later, emit, team.share(None)))
 
-        with open_run(self.run, self.config, check):
+        with open_run(self.run, self.config, check, growing=self.growing):
             if team.leads:
                 keep_teacher(self.run, self.teacher)
                 for project in made:
@@ -214,7 +220,20 @@ class Job:
             emit=emit,
         )
         rehearse(project, (*stages, *later))
-        return project
+        return replace(project, origin=self._origin())
+
+    def _origin(self) -> Origin:
+        host, found = self.host, self.host.discovered
+        objects: dict[str, Any] = {"generator": self.generator} if self.given else {}
+        if found is None:
+            offers = {"rules": host.op_rules(), "passes": host.passes(), "metrics": host.metrics()}
+            return Origin(
+                self.teacher, None, (), self.trust, {**objects, **offers, "family": self.family}
+            )
+        known = host.families().get(self.family.name)
+        if type(known) is not type(self.family):
+            objects["family"] = self.family
+        return Origin(self.teacher, *found, self.trust, objects)
 
 
 def own_teacher(run: RunDirectory, config: RunConfig) -> TeacherWeights:

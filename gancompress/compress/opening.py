@@ -75,7 +75,7 @@ def read_config(run: RunDirectory) -> RunConfig:
 
 @contextmanager
 def open_run(
-    run: RunDirectory, config: RunConfig, check: Check | None = None
+    run: RunDirectory, config: RunConfig, check: Check | None = None, *, growing: bool = False
 ) -> Iterator[RunDirectory]:
     """Hold a run directory for this process, or for the first of several that train together.
 
@@ -86,6 +86,8 @@ def open_run(
         run: The run directory; it is made where it does not exist.
         config: The configuration of this call.
         check: Called before anything is written; see `RunDirectory.open`.
+        growing: Whether a search that has begun may be given another number of trials: fewer are
+            the first ones of more.
 
     Yields:
         The run.
@@ -104,6 +106,8 @@ def open_run(
         _refuse_another_teacher(run, full, wanted)
         free = [stage for stage in _TRACES if not has_begun(run, stage)]
         agreed = {**wanted, **{stage: full[stage] for stage in (*free, *_REPEATABLE)}}
+        if growing:
+            agreed["search"] = {**agreed["search"], "trials": full["search"]["trials"]}
         kept = _without_younger(_watched_as(agreed, full), full, known)
     with _opened(run, kept, wanted, check):
         yield run

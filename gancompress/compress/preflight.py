@@ -5,7 +5,8 @@ from typing import Final
 
 from gancompress.compress.metrics import check_pairing, find_metrics, make_ready
 from gancompress.compress.prepare import Project
-from gancompress.compress.stages import candidates
+from gancompress.compress.pricing import candidates
+from gancompress.compress.timing import EAGER
 from gancompress.config import RunConfig
 from gancompress.distill import Team, check_loop, check_trackers, find_device
 from gancompress.errors import DataError, MissingExtraError
@@ -51,6 +52,11 @@ def check_parts(
     def ready(*names: str) -> None:
         make_ready(find_metrics(names, metrics).values())
 
+    def search() -> None:
+        ready(config.search.score)
+        if config.search.latency_ms is not None and config.search.on != EAGER:
+            find_target(config.search.on, targets).check()
+
     team = Team.join()
     place = find_device(device, team)
     for stage, training in (("distill", config.distill), ("finetune", config.finetune)):
@@ -58,7 +64,7 @@ def check_parts(
             check_loop(training, team, place)
             check_trackers(training.trackers)
     checks: dict[str, Callable[[], object]] = {
-        "search": lambda: ready(config.search.score),
+        "search": search,
         "export": lambda: find_target(config.export.target, targets).check(),
         "evaluate": lambda: ready(FrechetLite0.name, *config.evaluate.metrics),
     }

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from gancompress.compress.metrics import compare, find_metrics
 from gancompress.compress.prepare import Project
+from gancompress.compress.pricing import teacher_cost
 from gancompress.compress.records import read_summary
 from gancompress.compress.stage import Stopwatch, is_done, require, skip
-from gancompress.compress.stages import compressed_net, teacher_cost
+from gancompress.compress.stages import compressed_net
 from gancompress.config import RunConfig
 from gancompress.cost import Cost, measure_cost, measure_latency_in_turns
 from gancompress.distill import Team, find_device

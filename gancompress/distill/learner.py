@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from gancompress.config import LoopConfig
 from gancompress.distill.average import STATISTICS, MovingAverage
 from gancompress.distill.loading import BatchLoader
+from gancompress.distill.precision import resolve_precision
 from gancompress.distill.processes import Team
 from gancompress.distill.sampler import derived_seed, step_seed
 from gancompress.distill.task import TrainingTask
@@ -58,6 +59,7 @@ class Learner:
     ) -> None:
         self.task, self.config, self.team, self.device = task, config, team, device
         self.seed, self.average = seed, average
+        self.precision = resolve_precision(config.precision, device)
         self.factor = 1.0
         """What the learning rates are multiplied by since the training has diverged."""
         self.loader = BatchLoader(
@@ -157,7 +159,7 @@ class Learner:
         return kept.eval()
 
     def _turn(self, module: nn.Module, rate: float, clip: float | None) -> Turn:
-        scaler = GradScaler(self.device.type, enabled=self.config.precision == "fp16")
+        scaler = GradScaler(self.device.type, enabled=self.precision == "fp16")
         return Turn(
             module.parameters(),
             self.team,
@@ -213,7 +215,7 @@ class Learner:
         return losses
 
     def _autocast(self) -> AbstractContextManager[object]:
-        half = _HALVES.get(self.config.precision)
+        half = _HALVES.get(self.precision)
         return nullcontext() if half is None else torch.autocast(self.device.type, half)
 
 

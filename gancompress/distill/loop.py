@@ -126,6 +126,9 @@ class _Loop:
             self.trackers = trackers
             self.step = self.keeper.begin(self.emit, self.stage)
             self.emit(StageStarted(self.stage, self.config.steps, self.step))
+            if self.config.precision == "auto" and self.learner.precision == "bf16":
+                text = "the networks compute in bfloat16, as this device does"
+                self.emit(Notice(self.stage, text))
             self.meter.start(self.step)
             while self.step < self.config.steps:
                 try:

@@ -1,14 +1,23 @@
 """Subnets as positions, what they cost, and how one that costs too much is narrowed."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
 
-from gancompress.cost import Budget, Cost
+from gancompress.cost import Budget, Cost, quantity
 from gancompress.elastic import SubnetConfig
-from gancompress.errors import BudgetError
+from gancompress.errors import BudgetError, ConfigError
 from gancompress.search.evolution import Positions
 
 # Narrowing tries scales in steps of 1/64, so that it costs at most six subnets.
 _STEPS = 64
+_WORDS: Final[Mapping[str, str]] = {
+    "macs": "{:,} MACs",
+    "params": "{:,} parameters",
+    "macs_published": "{:,} MACs as published tables count them",
+    "memory": "{:,} bytes of activations",
+    "latency_ms": "{:.3g} ms",
+}
 
 
 class Candidates:
@@ -18,6 +27,11 @@ class Candidates:
         choices: Widths of each group, ascending.
         budget: What a subnet may cost.
         price: Cost of a subnet, which this class asks for once.
+        time: Milliseconds of a subnet, which this class asks for once, and only where all other
+            limits are kept; it is needed where the budget limits the latency.
+
+    Raises:
+        ConfigError: If the budget limits the latency and nothing measures it.
     """
 
     def __init__(
@@ -25,12 +39,19 @@ class Candidates:
         choices: Mapping[str, tuple[int, ...]],
         budget: Budget,
         price: Callable[[SubnetConfig], Cost],
+        time: Callable[[SubnetConfig], float] | None = None,
     ) -> None:
+        if budget.latency_ms is not None and time is None:
+            raise ConfigError(
+                "the budget limits 'latency_ms', and nothing measures it",
+                hint="say on what it is measured: --on onnx, or the argument 'latency' in Python",
+            )
         self.keys = tuple(choices)
         self.widths = tuple(choices.values())
         self.sizes = tuple(len(widths) for widths in self.widths)
         self._budget = budget
         self._price = price
+        self._time = time if budget.latency_ms is not None else None
         self._costs: dict[Positions, Cost] = {}
 
     @property
@@ -61,9 +82,20 @@ class Candidates:
             self._costs[positions] = self._price(self.config(positions))
         return self._costs[positions]
 
+    def know(self, positions: Positions, cost: Cost) -> None:
+        """Take a cost that was measured before.
+
+        Args:
+            positions: The subnet.
+            cost: What it takes.
+        """
+        self._costs[positions] = cost
+
     def admits(self, positions: Positions) -> bool:
         """Tell whether a subnet is within the budget."""
-        return self._budget.admits(self.cost(positions))
+        if not self._budget.untimed.admits(self.cost(positions)):
+            return False
+        return self._time is None or self._budget.admits(self._timed(positions))
 
     def check_budget(self) -> None:
         """Make sure that at least the narrowest subnet is within the budget.
@@ -71,18 +103,24 @@ class Candidates:
         Raises:
             BudgetError: If it is not; the message says what it costs.
         """
-        cost = self.cost(self.narrowest)
-        if not self._budget.admits(cost):
-            limits = [
-                f"{name} {limit}"
-                for name in ("macs", "params")
-                if (limit := getattr(self._budget, name)) is not None
-            ]
-            raise BudgetError(
-                f"no subnet meets the budget '{', '.join(limits)}': the smallest one takes "
-                f"{cost.macs:,} MACs and {cost.params:,} parameters",
-                hint="raise the budget, decompose more layers, or allow narrower widths",
-            )
+        if self.admits(self.narrowest):
+            return
+        # Its latency was not measured where something else is too much already.
+        cost = self.cost(self.narrowest) if self._time is None else self._timed(self.narrowest)
+        limits = self._budget.limits
+        takes = [_WORDS[name].format(quantity(cost, name)) for name in limits]
+        raise BudgetError(
+            f"no subnet meets the budget '{', '.join(f'{k} {v}' for k, v in limits.items())}': "
+            f"the smallest one takes {' and '.join(takes)}",
+            hint="raise the budget, decompose more layers, or allow narrower widths",
+        )
+
+    def _timed(self, positions: Positions) -> Cost:
+        cost = self.cost(positions)
+        if cost.latency_ms is None and self._time is not None:
+            cost = replace(cost, latency_ms=self._time(self.config(positions)))
+            self._costs[positions] = cost
+        return cost
 
     def fit(self, positions: Positions) -> Positions:
         """Narrow every group by the same share, by as little as meets the budget.
