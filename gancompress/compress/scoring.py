@@ -33,7 +33,8 @@ def subnet_score(project: Project) -> tuple[Callable[[nn.Module], float], Figure
     chosen = find_metrics([settings.score], project.metrics)[settings.score]
     measure, protocol = score_with(chosen, batches)
     calibration = [b.inputs for b in project.batches("train", most=CALIBRATION_PICTURES)]
-    device = find_device(project.device, Team.join())
+    # One process searches, or a worker of it, which must not wait for those that train.
+    device = find_device(project.device, Team())
 
     def score(net: nn.Module) -> float:
         calibrate_batch_norm(net, calibration)
