@@ -33,7 +33,7 @@ SUBNETS, PICTURES = 4, 128
 def main(count: int, pictures: int) -> None:
     """Print the comparison."""
     project = make_project(pictures)
-    rng = random.Random(0)
+    rng = random.Random(0)  # noqa: S311
     subnets = [project.supernet.sample(rng) for _ in range(count)]
     score, _ = subnet_score(project)
     local = LocalEvaluator(project.supernet, score)
