@@ -20,7 +20,7 @@ from gancompress.errors import ConfigError
 from gancompress.events import Emit, discard
 from gancompress.plugins import PluginHost
 from gancompress.search import Evaluator, LocalEvaluator
-from gancompress.search.cluster import check_address, import_ray
+from gancompress.search.cluster import check_cluster, check_ray
 from gancompress.search.recipe import Scorer, ScorerRecipe
 from gancompress.search.workers import check_numbers, many_workers
 from gancompress.store.weights import decode_tensors, encode_tensors
@@ -48,13 +48,13 @@ class Workers:
         """Refuse what cannot be, before any work.
 
         Raises:
-            ConfigError: If a number is below 1, or the address is none.
+            ConfigError: If a number is below 1, or no cluster answers at the address.
             MissingExtraError: If Ray is not installed.
         """
         check_numbers(self.count, self.threads)
+        check_ray()
         if self.address is not None:
-            check_address(self.address)
-        import_ray()
+            check_cluster(self.address)
 
 
 @contextmanager

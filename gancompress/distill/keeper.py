@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.optim import Optimizer
 
 from gancompress.distill.alarm import Alarm, Diverged
 from gancompress.distill.average import STATISTICS
@@ -70,7 +71,8 @@ class Keeper:
         if team.count == 1 and found is None:
             self.good = Kept(0, self._tensors(), self._state())
             return 0
-        tensors = self._tensors() if found is None else found.tensors
+        # Only process 0 knows whether there is a checkpoint, so nothing is gathered here.
+        tensors = self._snapshot() if found is None else found.tensors
         self.good = Kept(step, self._own(team.spread(tensors, learner.device)), state)
         self._restore()
         for sentence in () if found is None else found.skipped:
@@ -127,14 +129,19 @@ class Keeper:
     def _tensors(self) -> dict[str, Tensor]:
         """Collect what training changes, on the CPU, and where processes differ that of each."""
         learner = self.learner
-        optimisers = {name: turn.optimiser for name, turn in learner.turns.items()}
-        tensors = snapshot(learner.modules, optimisers)
+        tensors = self._snapshot()
         if learner.team.count > 1:
             for name in self._buffers():
                 for index, theirs in enumerate(learner.team.gather(tensors[name])):
                     if index and learner.team.leads and not torch.equal(theirs, tensors[name]):
                         tensors[f"process/{index}/{name}"] = theirs
         return {name: tensor.cpu() for name, tensor in tensors.items()}
+
+    def _snapshot(self) -> dict[str, Tensor]:
+        return snapshot(self.learner.modules, self._optimisers())
+
+    def _optimisers(self) -> dict[str, Optimizer]:
+        return {name: turn.optimiser for name, turn in self.learner.turns.items()}
 
     def _buffers(self) -> list[str]:
         """Name the buffers that are not averaged over the processes, such as picture histories."""
@@ -163,8 +170,7 @@ class Keeper:
 
     def _restore(self) -> None:
         learner, state = self.learner, self.good.state
-        optimisers = {name: turn.optimiser for name, turn in learner.turns.items()}
-        restore(self.good.tensors, learner.modules, optimisers)
+        restore(self.good.tensors, learner.modules, self._optimisers())
         for name, values in state.get("scalers", {}).items():
             if name in learner.turns:
                 learner.turns[name].state = values

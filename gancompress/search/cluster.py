@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Final, TextIO
 
 from gancompress.errors import ConfigError, MissingExtraError, RunError
@@ -20,14 +21,12 @@ _ADDRESS: Final = re.compile(r"auto|(?P<host>[\w.-]+|\[[\da-fA-F:]+\]):(?P<port>
 _HINT: Final = "give HOST:PORT as `ray start --head` shows it, or 'auto' on one of its nodes"
 # Seconds for a cluster to answer. Ray itself waits for minutes, and then ends the process.
 _ANSWER: Final = 15.0
-# What our own cluster is started with, where the user has not said otherwise. The third keeps
-# Ray's ports off the network; Ray reads it when it is imported.
-_OWN: Final = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    "RAY_AUTH_MODE": "token",
-}
+# Where the user has not said otherwise: no statistics, and no warning about future releases.
+_QUIET: Final = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+# Ray reads these when it is imported: the first keeps its ports off the network, the second lets
+# nobody in who does not know the token.
+_CLOSED: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+_TOKEN: Final = "RAY_AUTH_TOKEN"  # noqa: S105 - the name of the variable
 # Ray has no setting for what this thread of it prints.
 _LISTENER: Final = "ray_listen_error_messages"
 _LOOPBACK: Final = "127.0.0.1"
@@ -49,6 +48,32 @@ def check_address(address: str) -> None:
         raise ConfigError(f"'{address}' is no address of a Ray cluster", hint=_HINT)
 
 
+def check_ray() -> None:
+    """Make sure that Ray is installed, without importing it: the environment counts at that time.
+
+    Raises:
+        MissingExtraError: If it is not.
+    """
+    if find_spec("ray") is None:
+        raise MissingExtraError("ray", "ray")
+
+
+def check_cluster(address: str) -> None:
+    """Make sure that a cluster answers, in a process that may hang or crash over it.
+
+    Args:
+        address: ``auto`` or ``HOST:PORT``.
+
+    Raises:
+        ConfigError: If it is neither, or no cluster answers there.
+        MissingExtraError: If Ray is not installed.
+    """
+    check_address(address)
+    check_ray()
+    if address != "auto":
+        _check_answer(address)
+
+
 def import_ray() -> Any:
     """Import Ray.
 
@@ -58,10 +83,8 @@ def import_ray() -> Any:
     Raises:
         MissingExtraError: If it is not installed.
     """
-    try:
-        return import_module("ray")
-    except ImportError:
-        raise MissingExtraError("ray", "ray") from None
+    check_ray()
+    return import_module("ray")
 
 
 @contextmanager
@@ -83,8 +106,8 @@ def joined(address: str) -> Iterator[Any]:
     if ray.is_initialized():  # the calling program's own connection, which it goes on with
         yield ray
         return
-    _check_answer(address)
-    with _connected(ray, address=address):
+    check_cluster(address)
+    with _environment({}), _connected(ray, address=address):
         yield ray
 
 
@@ -92,8 +115,9 @@ def joined(address: str) -> Iterator[Any]:
 def own_cluster(cpus: int, payload: int = 0) -> Iterator[Any]:
     """Start a cluster on this machine that only this process can use, and end it.
 
-    It has no dashboard, sends no usage statistics, listens on the loopback address alone, and
-    asks for a token that no other user of the machine knows.
+    It has no dashboard, sends no usage statistics, and asks for a token that no other user of the
+    machine knows. It listens on the loopback address alone, unless the program has imported Ray
+    before: how that listens is settled then.
 
     Args:
         cpus: Processors that it counts, whether the machine has them or not.
@@ -106,7 +130,7 @@ def own_cluster(cpus: int, payload: int = 0) -> Iterator[Any]:
         MissingExtraError: If Ray is not installed.
         RunError: If it does not start.
     """
-    with _environment():
+    with _environment(_closed()):
         ray = import_ray()
         if ray.is_initialized():
             yield ray
@@ -156,9 +180,6 @@ def _explained(address: str, error: Exception) -> ConfigError | RunError:
 
 
 def _check_answer(address: str) -> None:
-    """Make sure that a cluster answers, in a process that may hang or crash over it."""
-    if address == "auto":
-        return
     host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
@@ -199,13 +220,21 @@ class _WithoutRay:
         return getattr(self._stream, name)
 
 
+def _closed() -> dict[str, str]:
+    """Return what closes our own cluster to others, as far as that is not settled yet."""
+    if "ray" in sys.modules and _TOKEN not in os.environ:
+        return {}  # the program has imported Ray before, which then makes a token of its own
+    # Read once in a process, so it stays for the next cluster.
+    os.environ.setdefault(_TOKEN, secrets.token_hex(32))
+    return _CLOSED
+
+
 @contextmanager
-def _environment() -> Iterator[None]:
+def _environment(more: dict[str, str]) -> Iterator[None]:
     """Set what Ray and its processes read, inside the block only."""
-    added = {name: value for name, value in _OWN.items() if name not in os.environ}
+    wanted = {**_QUIET, **more}
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
     os.environ.update(added)
-    # Ray reads the token once in a process, so it stays for the next cluster.
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
         yield
     finally:

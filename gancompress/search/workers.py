@@ -16,7 +16,7 @@ import torch
 from gancompress.elastic import SubnetConfig
 from gancompress.errors import ConfigError, RunError
 from gancompress.events import Emit, Notice, discard
-from gancompress.search.cluster import import_ray, joined, own_cluster
+from gancompress.search.cluster import joined, own_cluster
 from gancompress.search.recipe import Scorer, ScorerRecipe
 
 _STAGE: Final = "search"
@@ -293,15 +293,6 @@ def check_numbers(workers: int | None, threads: int = 1) -> None:
     for name, value in (("workers", workers), ("threads", threads)):
         if value is not None and value < 1:
             raise ConfigError(f"'{name}={value}' cannot be used", hint="ask for at least one")
-
-
-def check_ray() -> None:
-    """Make sure that Ray is installed.
-
-    Raises:
-        MissingExtraError: If it is not.
-    """
-    import_ray()
 
 
 def _warn(workers: int, threads: int, there: int, emit: Emit) -> None:

@@ -2,8 +2,11 @@
 
 import json
 import pickle
+import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,23 @@ import scoring
 import torch
 
 from gancompress.elastic import SubnetConfig
-from gancompress.errors import ConfigError, DataError, MissingExtraError, RunError
+from gancompress.errors import (
+    ConfigError,
+    DataError,
+    GancompressError,
+    MissingExtraError,
+    RunError,
+)
 from gancompress.events import Notice, RunEvent
-from gancompress.search.cluster import joined
+from gancompress.search.cluster import _explained, _WithoutRay, joined
 from gancompress.search.recipe import ScorerRecipe
-from gancompress.search.workers import RayEvaluator
+from gancompress.search.workers import (
+    RayEvaluator,
+    Worker,
+    _check_version,
+    _release,
+    many_workers,
+)
 from gancompress.store.weights import encode_tensors
 
 pytestmark = [
@@ -68,7 +83,9 @@ def recipe(**settings: Any) -> ScorerRecipe:
 @pytest.fixture(scope="module")
 def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
     """A cluster of two nodes on the loopback address, with room for one worker each."""
-    with pytest.MonkeyPatch.context() as patch:
+    # A socket's path may have a hundred characters.
+    short = tempfile.TemporaryDirectory(dir="/tmp", ignore_cleanup_errors=True)
+    with pytest.MonkeyPatch.context() as patch, short as folder:
         for name, value in {
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
@@ -77,8 +94,11 @@ def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
             patch.setenv(name, value)
         from ray.cluster_utils import Cluster
 
+        Path("/tmp/ray").mkdir(exist_ok=True)  # noqa: S108 - where it writes the address down
+
         small = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
-        cluster = Cluster(initialize_head=True, head_node_args=small)
+        head = {**small, "temp_dir": str(folder)}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
         node = cluster.add_node(**small)
         cluster.wait_for_nodes()
         with joined(cluster.address) as ray:
@@ -134,6 +154,38 @@ def test_an_error_that_needs_two_words_survives_the_way() -> None:
     assert (str(again), again.extra) == (str(error), "similarity")
 
 
+def test_a_program_that_is_connected_goes_on_with_its_connection(crew: Crew) -> None:
+    with many_workers(crew.recipe(), address=crew.cluster.address) as evaluator:
+        assert evaluator.workers == 2  # as many as the cluster has processors
+    crew.events.clear()
+    with many_workers(crew.recipe(), workers=200, emit=crew.events.append) as evaluator:
+        assert evaluator.workers == 200
+    assert "200 workers of 1 threads share" in crew.notices()[0]
+    assert crew.ray.is_initialized()
+
+
+@pytest.mark.parametrize("numbers", [{"workers": 0}, {"threads": 0}])
+def test_numbers_below_one_are_refused(numbers: dict[str, int]) -> None:
+    refused = pytest.raises(ConfigError, match="=0' cannot be used")
+    with refused, many_workers(recipe(), **numbers):  # type: ignore[arg-type]
+        pass
+
+
+def test_a_node_with_another_release_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"a node of the cluster has release '0\.0\.9'"):
+        _check_version("0.0.9")
+
+
+def test_what_rays_listener_prints_is_dropped(capsys: pytest.CaptureFixture[str]) -> None:
+    with redirect_stdout(_WithoutRay(sys.stdout)):
+        for name in ("ray_listen_error_messages", "other"):
+            thread = threading.Thread(target=print, args=(name,), name=name)
+            thread.start()
+            thread.join()
+        sys.stdout.flush()
+    assert capsys.readouterr().out == "other\n"
+
+
 def test_without_room_for_a_worker_the_search_says_how_it_goes_on(crew: Crew) -> None:
     evaluator = crew.employ(1, threads=64, patience=1.0)
     with pytest.raises(RunError) as caught:
@@ -167,7 +219,8 @@ def test_workers_and_a_node_that_die_in_mid_trial_cost_their_trials_alone(
     assert "scored subnets are kept" in caught.value.hint
 
     crew.plan()
-    assert crew.score() == expected  # both are at work again
+    while any(hand.asked for hand in crew.evaluator._hands):  # until both are at work again
+        assert crew.score() == expected
     crew.plan(pause=0.4)
     crew.events.clear()
     scored = {}
@@ -177,3 +230,42 @@ def test_workers_and_a_node_that_die_in_mid_trial_cost_their_trials_alone(
         scored[index] = score
     assert scored == expected
     assert len(crew.notices()) == 1
+
+    crew.evaluator.close()
+    ending = RayEvaluator(crew.ray, crew.recipe(ends=True), workers=1, attempts=1)
+    with pytest.raises(RunError, match="workers end before they score a subnet"):
+        list(ending.evaluate(CONFIGS))
+    ending.close()
+
+
+def test_a_worker_in_this_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # put back afterwards
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "plan.json").write_text("{}")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    worker = Worker(torch.get_num_threads(), str(folder), (sys.path[0], "/elsewhere"))
+    assert (Path.cwd(), sys.path[-1]) == (folder, "/elsewhere")
+    assert worker.version() == _release()
+    made = recipe(folder=str(tmp_path))
+    worker.prepare(made)
+    assert worker.score(CONFIGS[0]) == made.make()(CONFIGS[0])
+    # Of another machine, which has no such folder.
+    Worker(torch.get_num_threads(), str(tmp_path / "none"), ())
+    assert Path.cwd() == folder
+
+
+@pytest.mark.parametrize(
+    ("address", "kind", "words"),
+    [
+        ("local", RunError, "Ray cannot be started on this machine: no room"),
+        ("10.0.0.1:6379", ConfigError, "the Ray cluster at '10.0.0.1:6379' cannot be joined: no"),
+    ],
+)
+def test_what_ray_says_is_told_in_one_sentence(
+    address: str, kind: type[GancompressError], words: str
+) -> None:
+    told = _explained(address, RuntimeError("no room\nand a story"))
+    assert isinstance(told, kind)
+    assert told.message.startswith(words)
+    assert "story" not in told.message
