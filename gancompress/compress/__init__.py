@@ -8,6 +8,7 @@ from gancompress.compress.job import Job
 from gancompress.compress.opening import open_run, open_teacher_run, read_config
 from gancompress.compress.pipeline import Outcome, compress, exported_file, run_stages
 from gancompress.compress.prepare import Project, prepare
+from gancompress.compress.ranking import check_ranking
 from gancompress.compress.real_pictures import keep_statistics
 from gancompress.compress.records import load_sensitivity, read_summary
 from gancompress.compress.results import (
@@ -50,6 +51,7 @@ __all__ = [
     "begun_subnet",
     "bench_models",
     "build_generator",
+    "check_ranking",
     "compress",
     "configure",
     "distill_supernet",

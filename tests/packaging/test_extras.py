@@ -101,6 +101,7 @@ def test_the_development_extra_has_what_the_tests_import() -> None:
         "networkx",
         "gancompress_minimal",
         "scoring",
+        "search",
         "serving",
     }
 
