@@ -1,7 +1,8 @@
 """Subnets a minute with one worker and with two, in turns in one run, and the ratio.
 
 All workers are started and warm before the clock is. Each has one thread, so this needs two idle
-cores: ``python tests/benchmarks/ray_scaling.py``. The target is a ratio of 1.7.
+cores: ``python tests/benchmarks/ray_scaling.py``, or with a run directory in which ``distill`` is
+done, whose pictures and metric are taken then. The target is a ratio of 1.7.
 """
 
 import argparse
@@ -58,23 +59,33 @@ def warm(evaluator: RayEvaluator, configs: Sequence[SubnetConfig]) -> None:
         list(evaluator.evaluate(configs[: evaluator.workers]))
 
 
+def openmoji(folder: Path, host: PluginHost, pictures: int) -> Job:
+    """Begin a run of the recipe whose teacher is shipped."""
+    family = host.family("pix2pix")
+    search = {"pictures": pictures, "macs": "8x"}
+    config = configure(family, recipe="openmoji", overrides={"search": search})
+    return Job.begin(folder, family, config, host)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", nargs="?", type=Path)
     parser.add_argument("--subnets", type=int, default=24)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pictures", type=int, default=128)
     given = parser.parse_args()
     torch.set_num_threads(1)
     host = PluginHost.discover()
-    family = host.family("pix2pix")
-    search = {"pictures": given.pictures, "macs": "8x"}
-    config = configure(family, recipe="openmoji", overrides={"search": search})
     with tempfile.TemporaryDirectory() as folder:
-        job = Job.begin(Path(folder) / "run", family, config, host)
-        with job.open(("distill",)) as project:
+        if given.run is None:
+            job = openmoji(Path(folder) / "run", host, given.pictures)
+        else:
+            job = Job.resume(given.run, host, stage="search", needed=("distill",))
+        with job.open(("search",), again=True) as project:
             assert project is not None
             found = measure(project, given.subnets, given.rounds)
-    print(f"OpenMoji recipe, {given.subnets} subnets on {given.pictures} pictures, 1 thread each;")
+            pictures = project.config.search.pictures
+    print(f"{given.subnets} subnets on {pictures} pictures, 1 thread each;")
     print(f"subnets a minute, median of {given.rounds} rounds in turns, warm-up excluded")
     for name, rate in found.items():
         print(f"{name:<14}{rate:>8.1f}")

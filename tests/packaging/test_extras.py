@@ -100,6 +100,7 @@ def test_the_development_extra_has_what_the_tests_import() -> None:
         "docutils",
         "networkx",
         "gancompress_minimal",
+        "official_nets",
         "scoring",
         "search",
         "serving",
