@@ -141,7 +141,8 @@ class DecomposeConfig(Model):
 
     Args:
         layers: Names of modules, ``resblocks`` for the convolutions between residual additions
-            (also where the shortcut is a pointwise convolution), ``none``, or ``auto`` for those that the sensitivity of the teacher speaks for.
+            (also where the shortcut is a pointwise convolution), ``none``, or ``auto`` for those
+            that the sensitivity of the teacher speaks for.
         method: ``separable``, ``low_rank`` (1×1 → k×k → 1×1), or ``cheapest`` of the two for each
             layer; the last two need `max_error`.
         multiplier: Depthwise filters for each channel.
