@@ -3,7 +3,13 @@
 from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
 from gancompress.compress.configure import configure, scale_steps
 from gancompress.compress.generator import build_generator
-from gancompress.compress.inspect_data import DataReport, PartFigures, Problem, inspect_data
+from gancompress.compress.inspect_data import (
+    DataReport,
+    PartFigures,
+    Problem,
+    inspect_data,
+    metrics_asked,
+)
 from gancompress.compress.job import Job
 from gancompress.compress.opening import open_run, open_teacher_run, read_config
 from gancompress.compress.pipeline import Outcome, compress, exported_file, run_stages
@@ -65,6 +71,7 @@ __all__ = [
     "keep_teacher",
     "load_sensitivity",
     "measure_sensitivity",
+    "metrics_asked",
     "open_run",
     "open_teacher_run",
     "prepare",
