@@ -179,7 +179,8 @@ class Job:
     def _prepare(self, stages: Sequence[str], later: Sequence[str], emit: Emit) -> Project:
         host, targets = self.host, tuple(self.host.export_targets().values())
         metrics = configure_metrics(host.metrics(), self.config.metrics, trust=self.trust)
-        check_parts(self.config, targets, metrics, stages, later, emit=emit)
+        losses = host.distill_losses()
+        check_parts(self.config, targets, metrics, stages, later, losses=losses, emit=emit)
         project = prepare(
             self.family,
             self.config,
@@ -188,6 +189,7 @@ class Job:
             passes=host.passes(),
             targets=targets,
             metrics=metrics,
+            losses=losses,
             generator=self.generator,
             choice=known_choice(self.run, self.config),
             fitted=not self.run.stage_done("distill"),

@@ -1,12 +1,14 @@
 """What would stop a stage is found before the first one begins, and before a file is written."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from gancompress.compress.metrics import check_pairing, find_metrics, make_ready
 from gancompress.compress.prepare import Project
 from gancompress.compress.stages import candidates
-from gancompress.config import RunConfig
+from gancompress.config import DistillConfig, RunConfig
+from gancompress.distill import DistillLoss, find_losses
 from gancompress.errors import DataError, MissingExtraError
 from gancompress.events import Emit, Notice, discard
 from gancompress.export import ExportTarget, find_target
@@ -25,6 +27,7 @@ def check_parts(
     stages: Sequence[str],
     later: Sequence[str] = (),
     *,
+    losses: Mapping[str, DistillLoss] = MappingProxyType({}),
     emit: Emit = discard,
 ) -> None:
     """Make sure that what stages need beside the data is there; this takes no time.
@@ -36,19 +39,26 @@ def check_parts(
         stages: Stages that are about to begin.
         later: Stages of later calls: an optional library that they need may still be installed,
             so that it is missing is a notice only.
+        losses: Distillation losses by name; empty for the core's own.
         emit: Receives events.
 
     Raises:
         MissingExtraError: If an optional library is not installed.
         CheckpointError: If the weights of the feature extractor are damaged.
-        ConfigError: If a metric is unknown.
+        ConfigError: If a metric or a distillation loss is unknown.
         ExportError: If the export target is unknown.
     """
 
     def ready(*names: str) -> None:
         make_ready(find_metrics(names, metrics).values())
 
+    def lessons(settings: DistillConfig) -> None:
+        for loss in find_losses(settings.losses, losses).values():
+            loss.check()
+
     checks: dict[str, Callable[[], object]] = {
+        "distill": lambda: lessons(config.distill),
+        "finetune": lambda: lessons(config.finetune),
         "search": lambda: ready(config.search.score),
         "export": lambda: find_target(config.export.target, targets).check(),
         "evaluate": lambda: ready(FrechetLite0.name, *config.evaluate.metrics),

@@ -15,6 +15,7 @@ from gancompress.compress.choice import Choice, calibration_inputs, choose_layer
 from gancompress.compress.generator import build_generator, check_fit, check_losses
 from gancompress.compress.pictures import batches_of
 from gancompress.config import DistillConfig, RunConfig
+from gancompress.distill import DistillLoss
 from gancompress.elastic import SearchSpace, Supernet
 from gancompress.errors import ConfigError, DataError
 from gancompress.events import (
@@ -55,6 +56,7 @@ class Project:
         data: The data by split.
         targets: Export targets of plugins.
         metrics: Metrics by name; empty for the core's own.
+        losses: Distillation losses by name; empty for the core's own.
         choice: The layers that ``auto`` has chosen to decompose; None without it.
     """
 
@@ -67,6 +69,7 @@ class Project:
     data: Mapping[str, Any] = field(default_factory=dict)
     targets: tuple[ExportTarget, ...] = ()
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    losses: Mapping[str, DistillLoss] = field(default_factory=dict)
     choice: Choice | None = None
 
     def batches(self, split: str, size: int = 32, most: int | None = None) -> list[Batch]:
@@ -105,6 +108,7 @@ def prepare(
     passes: Sequence[GraphPass] = (),
     targets: Sequence[ExportTarget] = (),
     metrics: Mapping[str, Metric] = MappingProxyType({}),
+    losses: Mapping[str, DistillLoss] = MappingProxyType({}),
     generator: nn.Module | None = None,
     choice: Choice | None = None,
     fitted: bool = True,
@@ -121,6 +125,7 @@ def prepare(
             folds reparametrised weights.
         targets: Export targets of plugins.
         metrics: Metrics by name; empty for the core's own.
+        losses: Distillation losses by name; empty for the core's own.
         generator: The user's own generator, whose weights are replaced by the teacher's; None
             builds the family's.
         choice: The layers that ``auto`` has chosen before; None chooses them where it is asked
@@ -171,7 +176,17 @@ def prepare(
     supernet = Supernet(student, space, ignored=ignored)
     steps.finish()
     return Project(
-        config, family, options, traced, supernet, objective, data, tuple(targets), metrics, choice
+        config,
+        family,
+        options,
+        traced,
+        supernet,
+        objective,
+        data,
+        tuple(targets),
+        metrics,
+        losses,
+        choice,
     )
 
 
@@ -203,6 +218,11 @@ def _check_target(settings: DistillConfig, sample: Batch) -> None:
         raise ConfigError(
             f"'recon_target' is '{settings.recon_target}', and the data have no pairs",
             hint="set it to 'teacher', or leave it at 'auto'",
+        )
+    if sample.target is None and settings.teacher == "online":
+        raise ConfigError(
+            "'teacher' is 'online', and the data have no targets that it could go on learning from",
+            hint="set it to 'frozen', or give paired data",
         )
 
 

@@ -16,11 +16,12 @@ from gancompress.compress.records import load_sensitivity, read_summary
 from gancompress.compress.stage import Stopwatch, command, is_done, missing, require, skip
 from gancompress.compress.trials import load_trials, save_trials, trial_values
 from gancompress.cost import Budget, Cost, measure_cost
-from gancompress.distill import FitResult, distill
+from gancompress.distill import FitResult, distill, shape_critics
 from gancompress.elastic import SubnetConfig, calibrate_batch_norm
 from gancompress.errors import CheckpointError, DataError, RunError, SubnetError
 from gancompress.events import Emit, discard
 from gancompress.export import CompressedModel
+from gancompress.gan import collate
 from gancompress.metrics import Figure, check_comparable
 from gancompress.search import SearchResult, search
 from gancompress.search.candidates import Candidates
@@ -255,6 +256,8 @@ def _load(run: RunDirectory, project: Project) -> None:
     the batch on which fine-tuning matches its adapters.
     """
     project.supernet.eval()
+    first = collate([project.data["train"][0]])
+    shape_critics(project.objective, project.config.distill, project.supernet, first)
     modules = (project.supernet, project.objective.discriminators)
     for name, module in zip(_PARTS, modules, strict=True):
         path = run.path(f"{name}.safetensors")
@@ -304,14 +307,18 @@ def _train(
     run: RunDirectory, project: Project, stage: str, subnet: SubnetConfig | None, emit: Emit
 ) -> FitResult:
     config = project.config
+    settings = config.distill if stage == "distill" else config.finetune
+    if settings.macs is None:
+        settings = settings.model_copy(update={"macs": config.search.macs})
     torch.manual_seed(config.seed)  # the adapters' first weights
     return distill(
         project.supernet,
         teacher=project.teacher,
         data=project.data["train"],
         objective=project.objective,
-        config=config.distill if stage == "distill" else config.finetune,
+        config=settings,
         subnet=subnet,
+        losses=project.losses,
         folder=run.path(f"checkpoints/{stage}"),
         seed=config.seed,
         stage=stage,
