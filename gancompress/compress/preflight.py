@@ -8,6 +8,7 @@ from gancompress.compress.metrics import check_pairing, find_metrics, make_ready
 from gancompress.compress.prepare import Project
 from gancompress.compress.stages import candidates
 from gancompress.config import DistillConfig, RunConfig
+from gancompress.cost import Budget
 from gancompress.distill import DistillLoss, find_losses
 from gancompress.errors import DataError, MissingExtraError
 from gancompress.events import Emit, Notice, discard
@@ -53,6 +54,7 @@ def check_parts(
         make_ready(find_metrics(names, metrics).values())
 
     def lessons(settings: DistillConfig) -> None:
+        Budget(settings.macs)  # refuses what is no budget
         for loss in find_losses(settings.losses, losses).values():
             loss.check()
 

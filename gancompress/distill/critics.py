@@ -1,21 +1,16 @@
 """What judges a student: the discriminators that a distillation begins with."""
 
 import copy
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gancompress.config import DistillConfig
-from gancompress.distill.film import Condition, condition_on_widths
-from gancompress.elastic import SearchSpace, Supernet
-from gancompress.errors import ConfigError
+from gancompress.distill.film import Condition, condition_of, condition_on_widths
+from gancompress.distill.narrowing import narrow
+from gancompress.elastic import Supernet
 from gancompress.gan import Batch, Objective
-from gancompress.graph import trace
-from gancompress.passes import FoldReparametrisation, SortChannels, run_passes
-
-_NARROWED: Final = "gancompress_width"
 
 
 class PictureObjective(Objective):
@@ -122,70 +117,9 @@ def shape_critics(
         narrow(objective, config.critic_width, batch)
     if config.discriminator == "conditioned":
         units = {group.key: group.units for group in supernet.graph.searchable()}
-        return condition_on_widths(objective.discriminators, units)
-    return None
-
-
-def narrow(objective: Objective, share: float, batch: Batch) -> None:
-    """Keep a share of the discriminators' channels, the most important ones.
-
-    They are traced, sorted and cut as a generator is, so nothing of the family is known. A
-    reparametrised weight, such as spectral norm's, becomes the plain one it computes.
-
-    Args:
-        objective: Its discriminators are replaced.
-        share: Of the channels of each group, in (0, 1].
-        batch: Pictures that show with which shapes they are called.
-
-    Raises:
-        ConfigError: If the discriminators cannot be replaced.
-        TraceError: If one cannot be traced.
-    """
-    networks = objective.discriminators
-    if networks is not objective.discriminators:
-        raise ConfigError(
-            "the objective makes its discriminators anew each time it is asked",
-            hint="let 'discriminators' return the nn.ModuleDict that its losses call",
-        )
-    for name, (args, kwargs) in _calls(objective, batch).items():
-        network = networks[name]
-        if not getattr(network, "meta", {}).get(_NARROWED):
-            networks[name] = _narrowed(network, share, args, kwargs)
-
-
-def _narrowed(
-    network: nn.Module, share: float, args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> nn.Module:
-    mode = network.training
-    traced = trace(network.eval(), args, dict(kwargs))
-    traced = run_passes(traced, [FoldReparametrisation(), SortChannels()])
-    supernet = Supernet(traced, SearchSpace.multiples_of(1, smallest=share))
-    small = supernet.materialise(supernet.space.smallest())
-    small.meta[_NARROWED] = share
-    return small.train(mode)
-
-
-def _calls(objective: Objective, batch: Batch) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:
-    """Run the adversarial losses once, and note what each discriminator is called with."""
-    seen: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {}
-    hooks = []
-    for name, network in objective.discriminators.items():
-
-        def note(
-            module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], key: str = name
-        ) -> None:
-            del module
-            seen.setdefault(key, (args, kwargs))
-
-        hooks.append(network.register_forward_pre_hook(note, with_kwargs=True))
-    real = batch.real
-    try:
-        with torch.no_grad():
-            objective.generator_losses(batch, batch.inputs[0] if real is None else real)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return seen
+        condition_on_widths(objective.discriminators, units)
+    # An earlier stage may have made them ask.
+    return condition_of(objective.discriminators)
 
 
 @torch.no_grad()

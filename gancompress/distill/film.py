@@ -70,9 +70,9 @@ def condition_on_widths(discriminators: nn.Module, units: Mapping[str, int]) -> 
     Returns:
         Where the widths of a subnet are set.
     """
-    known = [module.condition for module in discriminators.modules() if isinstance(module, Film)]
-    if known:
-        return known[0]
+    known = condition_of(discriminators)
+    if known is not None:
+        return known
     condition = Condition(units)
     convolutions = [
         module
@@ -83,6 +83,16 @@ def condition_on_widths(discriminators: nn.Module, units: Mapping[str, int]) -> 
         layer.add_module(_NAME, Film(condition, layer.in_channels).to(layer.weight.device))
         layer.register_forward_pre_hook(_modulate)
     return condition
+
+
+def condition_of(discriminators: nn.Module) -> Condition | None:
+    """Return where discriminators are told a subnet; None where they do not ask.
+
+    Args:
+        discriminators: Some of which may have a `Film`.
+    """
+    films = (module for module in discriminators.modules() if isinstance(module, Film))
+    return next((film.condition for film in films), None)
 
 
 def _modulate(layer: nn.Module, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:

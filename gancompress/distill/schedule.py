@@ -142,7 +142,5 @@ def _budget(config: DistillConfig, teacher: TracedGenerator) -> int:
             "'sampling' is 'budget-aware', and there is no budget",
             hint="set 'distill.macs', such as \"8x\", or 'search.macs' of the run",
         )
-    budget = Budget(config.macs)
-    if budget.relative:
-        budget = budget.resolve(measure_cost(teacher.module, teacher.example_inputs))
-    return int(budget.macs or 0)
+    cost = measure_cost(teacher.module, teacher.example_inputs)
+    return int(Budget(config.macs).resolve(cost).macs or 0)

@@ -17,6 +17,7 @@ from gancompress.gan import Batch, PairedObjective, PatchDiscriminator, ResNetGe
 from gancompress.graph import TracedGenerator, trace
 
 SIZE = 32
+RNG = random.Random(0)  # noqa: S311 - a fixed subnet draws nothing
 # Where the gradient arrives: features alone do not reach the last layers.
 LOSSES = {
     "adapter-mse": "features",
@@ -67,7 +68,7 @@ def test_at_batch_size_one_the_gradient_reaches_the_student(
     find_losses(config.losses)[name].check()
     task = StudentTask(supernet, traced, objective(), config, supernet.space.smallest())
     task.match_adapters(batch())
-    task.begin_step(0, random.Random(0))
+    task.begin_step(0, RNG)
     supernet.zero_grad()
     loss = task.generate(batch()).terms[f"distill_{name}"]
     assert loss.dim() == 0
@@ -88,10 +89,10 @@ def test_a_student_that_is_the_teacher_pays_nothing(
     task = StudentTask(supernet, traced, objective(), config, supernet.space.largest())
     supernet.eval()
     task.match_adapters(batch(2))
-    task.begin_step(0, random.Random(0))
+    task.begin_step(0, RNG)
     paid = task.generate(batch(2)).terms[f"distill_{name}"]
     task.subnet = supernet.space.smallest()
-    task.begin_step(0, random.Random(0))
+    task.begin_step(0, RNG)
     narrow = task.generate(batch(2)).terms[f"distill_{name}"]
     supernet.train()
     assert abs(float(paid.detach())) < 0.02 * float(narrow.detach())
@@ -126,9 +127,7 @@ def test_channel_distributions_do_not_see_a_level_and_do_see_a_place() -> None:
     parts["p"] = _Identity()
 
     def paid(student: Tensor) -> float:
-        seen = Comparison(
-            batch(), maps, maps, {"p": student}, {"p": maps}, {"p": torch.arange(2)}
-        )
+        seen = Comparison(batch(), maps, maps, {"p": student}, {"p": maps}, {"p": torch.arange(2)})
         return float(loss(seen, parts))
 
     assert paid(maps + 5) == pytest.approx(0, abs=1e-5)
