@@ -52,8 +52,8 @@ class Evolution:
         """Propose a subnet.
 
         Args:
-            scored: Score (lower is better) and positions of every subnet so far; none at all gives
-                a random one.
+            scored: Rank or score (lower is better) and positions of every subnet so far; none at
+                all gives a random one.
             sizes: Number of widths of each group.
             rng: The only source of chance.
             restlessness: In [0, 1]: how far the chance of a mutation is raised to 1, where

@@ -13,7 +13,7 @@ from optuna.trial import TrialState, create_trial
 
 from gancompress.search.candidates import Candidates
 from gancompress.search.evolution import Evolution, Positions
-from gancompress.search.result import Trial
+from gancompress.search.result import Trial, pareto_front
 from gancompress.search.storage import quiet
 
 SamplerName: TypeAlias = Literal["evolution", "exhaustive", "gp", "nsga2", "random", "tpe"]
@@ -70,6 +70,9 @@ class Draws(ABC):
 class Evolving(Draws):
     """Mutants and crossings; see `Evolution`.
 
+    Half of those that breed are the best by score, and half by fronts of MACs and score (Goldberg's
+    ranks, as in NSGA-II): where the score alone decides, all soon sit at the budget and look alike.
+
     Args:
         candidates: The space.
         generations: What earlier generations were.
@@ -82,7 +85,7 @@ class Evolving(Draws):
     ) -> None:
         super().__init__(candidates, generations, seed)
         self._evolution = evolution
-        self._scored = [(trial.score, at) for each in generations for at, trial in each]
+        self._scored = _ranked([pair for each in generations for pair in each])
 
     def draw(self, restlessness: float) -> Positions:
         """Draw a child, again while it is over the budget; see `Draws.draw`."""
@@ -260,3 +263,20 @@ def derived_seed(seed: int, generation: int) -> int:
     """
     mixed = random.Random(f"{seed}/{generation}")  # noqa: S311 - not for cryptography
     return mixed.getrandbits(32)
+
+
+def _ranked(scored: Sequence[tuple[Positions, Trial]]) -> list[tuple[float, Positions]]:
+    """Rank subnets in turns by their score alone, and by the front that they are on.
+
+    The fronts are those of MACs and score once better ones are taken away.
+    """
+    at = {trial.number: positions for positions, trial in scored}
+    left = {trial.number: trial for _, trial in scored}
+    by_score = sorted(left, key=lambda number: (left[number].score, number))
+    by_front: list[int] = []
+    while left:
+        front = [trial.number for trial in pareto_front(left.values())]
+        by_front.extend(reversed(front))
+        left = {number: trial for number, trial in left.items() if number not in front}
+    turns = itertools.chain.from_iterable(zip(by_score, by_front, strict=True))
+    return [(float(rank), at[number]) for rank, number in enumerate(dict.fromkeys(turns))]

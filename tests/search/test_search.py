@@ -61,7 +61,7 @@ def test_the_first_trial_is_the_widest_uniform_one_that_fits() -> None:
 def test_evolution_beats_chance() -> None:
     # The mean over seeds, so that one lucky draw decides nothing.
     def mean(sampler: Sampler) -> float:
-        runs = [Chain().search(sampler=sampler, seed=seed, trials=80) for seed in range(4)]
+        runs = [Chain().search(sampler=sampler, seed=seed, trials=80) for seed in range(10)]
         return sum(run.best.score for run in runs) / len(runs)
 
     assert mean("evolution") < mean("random")
