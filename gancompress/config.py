@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     PositiveInt,
     ValidationError,
@@ -17,13 +16,7 @@ from pydantic import (
 )
 
 from gancompress.errors import ConfigError
-
-
-class Model(BaseModel):
-    """Frozen; unknown keys are refused, and so are numbers that JSON does not have."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
+from gancompress.settings import DistillSettings, Model
 
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 # A step's seed is this times a billion plus the step, and torch takes 64 bits.
@@ -107,23 +100,8 @@ class TrainConfig(LoopConfig):
     """A teacher from scratch: reconstruction is against the target."""
 
 
-class DistillConfig(LoopConfig):
-    """A supernet, or one subnet, from a teacher.
-
-    Args:
-        lambda_distill: Weight of the feature terms.
-        points: Number of distillation points that are picked from the graph.
-        recon_target: ``paired`` compares with the data's target, ``teacher`` with the teacher's
-            picture, ``mixed`` with both, half and half; ``auto`` is ``paired`` where the data
-            have a target (GAN Compression, equation 2).
-        sampling: ``uniform`` draws one subnet a step (GAN Compression); ``sandwich`` alternates
-            the widest, the smallest and random ones (slimmable networks, arXiv 1903.05134).
-    """
-
-    lambda_distill: float = Field(1.0, ge=0)
-    points: int = Field(4, ge=0)
-    recon_target: Literal["auto", "paired", "teacher", "mixed"] = "auto"
-    sampling: Literal["uniform", "sandwich"] = "uniform"
+class DistillConfig(DistillSettings, LoopConfig):
+    """A supernet, or one subnet, from a teacher."""
 
 
 class IgnoredConfig(Model):
@@ -171,7 +149,8 @@ class DecomposeConfig(Model):
 
     Args:
         layers: Names of modules, ``resblocks`` for the convolutions between residual additions
-            (also where the shortcut is a pointwise convolution), ``none``, or ``auto`` for those that the sensitivity of the teacher speaks for.
+            (also where the shortcut is a pointwise convolution), ``none``, or ``auto`` for those
+            that the sensitivity of the teacher speaks for.
         method: ``separable``, ``low_rank`` (1×1 → k×k → 1×1), or ``cheapest`` of the two for each
             layer; the last two need `max_error`.
         multiplier: Depthwise filters for each channel.

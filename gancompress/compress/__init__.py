@@ -3,11 +3,18 @@
 from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
 from gancompress.compress.configure import configure, scale_steps
 from gancompress.compress.generator import build_generator
-from gancompress.compress.inspect_data import DataReport, PartFigures, Problem, inspect_data
+from gancompress.compress.inspect_data import (
+    DataReport,
+    PartFigures,
+    Problem,
+    inspect_data,
+    metrics_asked,
+)
 from gancompress.compress.job import Job
 from gancompress.compress.opening import open_run, open_teacher_run, read_config
 from gancompress.compress.pipeline import Outcome, compress, exported_file, run_stages
 from gancompress.compress.prepare import Project, prepare
+from gancompress.compress.ranking import check_ranking
 from gancompress.compress.real_pictures import keep_statistics
 from gancompress.compress.records import load_sensitivity, read_summary
 from gancompress.compress.results import (
@@ -50,6 +57,7 @@ __all__ = [
     "begun_subnet",
     "bench_models",
     "build_generator",
+    "check_ranking",
     "compress",
     "configure",
     "distill_supernet",
@@ -63,6 +71,7 @@ __all__ = [
     "keep_teacher",
     "load_sensitivity",
     "measure_sensitivity",
+    "metrics_asked",
     "open_run",
     "open_teacher_run",
     "prepare",

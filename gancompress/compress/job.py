@@ -204,7 +204,17 @@ class Job:
     ) -> Project:
         host, targets = self.host, tuple(self.host.export_targets().values())
         metrics = configure_metrics(host.metrics(), self.config.metrics, trust=self.trust)
-        check_parts(self.config, targets, metrics, stages, later, device=self.device, emit=emit)
+        losses = host.distill_losses()
+        check_parts(
+            self.config,
+            targets,
+            metrics,
+            stages,
+            later,
+            losses=losses,
+            device=self.device,
+            emit=emit,
+        )
         project = prepare(
             self.family,
             self.config,
@@ -213,6 +223,7 @@ class Job:
             passes=host.passes(),
             targets=targets,
             metrics=metrics,
+            losses=losses,
             generator=self.generator,
             choice=choice or known_choice(self.run, self.config),
             device=self.device,

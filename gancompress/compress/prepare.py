@@ -15,6 +15,7 @@ from gancompress.compress.choice import Choice, calibration_inputs, choose_layer
 from gancompress.compress.generator import build_generator, check_fit, check_losses
 from gancompress.compress.pictures import batches_of
 from gancompress.config import DistillConfig, RunConfig
+from gancompress.distill import DistillLoss
 from gancompress.elastic import SearchSpace, Supernet
 from gancompress.errors import CheckpointError, ConfigError, DataError
 from gancompress.events import (
@@ -79,6 +80,7 @@ class Project:
         data: The data by split.
         targets: Export targets of plugins.
         metrics: Metrics by name; empty for the core's own.
+        losses: Distillation losses by name; empty for the core's own.
         choice: The layers that ``auto`` has chosen to decompose; None without it.
         device: Where it is trained and scored; see `find_device`.
         origin: How another process makes it again; None where it was prepared by hand.
@@ -93,6 +95,7 @@ class Project:
     data: Mapping[str, Any] = field(default_factory=dict)
     targets: tuple[ExportTarget, ...] = ()
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    losses: Mapping[str, DistillLoss] = field(default_factory=dict)
     choice: Choice | None = None
     device: str | None = None
     origin: Origin | None = None
@@ -133,6 +136,7 @@ def prepare(
     passes: Sequence[GraphPass] = (),
     targets: Sequence[ExportTarget] = (),
     metrics: Mapping[str, Metric] = MappingProxyType({}),
+    losses: Mapping[str, DistillLoss] = MappingProxyType({}),
     generator: nn.Module | None = None,
     choice: Choice | None = None,
     device: str | None = None,
@@ -150,6 +154,7 @@ def prepare(
             folds reparametrised weights.
         targets: Export targets of plugins.
         metrics: Metrics by name; empty for the core's own.
+        losses: Distillation losses by name; empty for the core's own.
         generator: The user's own generator, whose weights are replaced by the teacher's; None
             builds the family's.
         choice: The layers that ``auto`` has chosen before; None chooses them where it is asked
@@ -210,6 +215,7 @@ def prepare(
         data,
         tuple(targets),
         metrics,
+        losses,
         choice,
         device,
     )
@@ -243,6 +249,11 @@ def _check_target(settings: DistillConfig, sample: Batch) -> None:
         raise ConfigError(
             f"'recon_target' is '{settings.recon_target}', and the data have no pairs",
             hint="set it to 'teacher', or leave it at 'auto'",
+        )
+    if sample.target is None and settings.teacher == "online":
+        raise ConfigError(
+            "'teacher' is 'online', and the data have no targets that it could go on learning from",
+            hint="set it to 'frozen', or give paired data",
         )
 
 

@@ -195,7 +195,7 @@ def evaluate_pair(
 @contextmanager
 def _placed(nets: Sequence[nn.Module], project: Project) -> Iterator[None]:
     """Have nets draw on the device that the project scores on, and bring them back."""
-    device = find_device(project.device, Team.join())
+    device = find_device(project.device, Team())
     try:
         for net in nets:
             net.to(device)

@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 
+from gancompress.compress.estimate import MacEstimate
 from gancompress.compress.opening import has_begun
 from gancompress.compress.prepare import Project
 from gancompress.compress.pricing import search_budget, subnet_cost
@@ -16,10 +17,11 @@ from gancompress.compress.trials import load_trials, save_trials, trial_values
 from gancompress.compress.workers import Workers, scorers
 from gancompress.cost import measure_cost
 from gancompress.distill import Team
-from gancompress.elastic import SubnetConfig
+from gancompress.elastic import SubnetConfig, Supernet
 from gancompress.errors import DataError, RunError
 from gancompress.events import Emit, discard
 from gancompress.metrics import Figure, check_comparable
+from gancompress.passes.sort import unit_importance
 from gancompress.search import SearchResult, search
 from gancompress.sensitivity import seeds
 from gancompress.store import RunDirectory, read_json, write_json
@@ -100,10 +102,12 @@ def _search(
             evaluator=evaluator,
             cost=lambda net: measure_cost(net, inputs),
             latency=timer,
+            estimate=MacEstimate(project.supernet),
             trials=settings.trials,
             sampler=settings.sampler,
             batch=settings.batch,
             seeds=_seeds(run, project) if settings.seeds else (),
+            importance=_importance(project.supernet),
             seed=project.config.seed,
             storage=storage or run.path(RECORD),
             identity=_identity(run),
@@ -116,6 +120,15 @@ def _identity(run: RunDirectory) -> dict[str, str]:
     score = read_json(run.path("score.json"))
     protocol = hashlib.sha256(json.dumps(score, sort_keys=True).encode()).hexdigest()
     return {"weights": sha256_of(run.path("distill.safetensors")), "protocol": protocol}
+
+
+def _importance(supernet: Supernet) -> dict[str, list[float]]:
+    """Return how much each unit's trained weights weigh, by group."""
+    graph = supernet.graph
+    return {
+        key: unit_importance(graph, graph.group(key), supernet.net).tolist()
+        for key in supernet.space.choices
+    }
 
 
 def _seeds(run: RunDirectory, project: Project) -> tuple[SubnetConfig, ...]:

@@ -15,11 +15,12 @@ from gancompress.compress.records import read_summary
 from gancompress.compress.scoring import CALIBRATION_PICTURES
 from gancompress.compress.stage import Stopwatch, command, is_done, missing, require, skip
 from gancompress.compress.trials import load_trials
-from gancompress.distill import Draw, FitResult, Team, distill
+from gancompress.distill import Draw, FitResult, Team, distill, shape_critics
 from gancompress.elastic import SubnetConfig, calibrate_batch_norm
 from gancompress.errors import CheckpointError, RunError, SubnetError
 from gancompress.events import Emit, discard
 from gancompress.export import CompressedModel
+from gancompress.gan import collate
 from gancompress.store import RunDirectory, save_tensors, write_json
 
 _PARTS = ("distill", "distill-discriminators")
@@ -169,6 +170,8 @@ def load_distilled(run: RunDirectory, project: Project) -> None:
         CheckpointError: If a file is missing or damaged.
     """
     project.supernet.eval()
+    first = collate([project.data["train"][0]])
+    shape_critics(project.objective, project.config.distill, project.supernet, first)
     modules = (project.supernet, project.objective.discriminators)
     for name, module in zip(_PARTS, modules, strict=True):
         path = run.path(f"{name}.safetensors")
@@ -225,14 +228,18 @@ def _train(
     emit: Emit,
 ) -> FitResult:
     config = project.config
+    settings = config.distill if stage == "distill" else config.finetune
+    if settings.macs is None:
+        settings = settings.model_copy(update={"macs": config.search.macs})
     torch.manual_seed(config.seed)  # the adapters' first weights
     return distill(
         project.supernet,
         teacher=project.teacher,
         data=project.data["train"],
         objective=project.objective,
-        config=config.distill if stage == "distill" else config.finetune,
+        config=settings,
         subnet=subnet,
+        losses=project.losses,
         folder=run.path(f"checkpoints/{stage}"),
         out=run.root,
         seed=config.seed,

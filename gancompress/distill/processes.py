@@ -181,7 +181,7 @@ def is_first_to_fail() -> bool:
             os.environ["MASTER_ADDR"],
             int(os.environ["MASTER_PORT"]),
             is_master=False,
-            timeout=timedelta(seconds=10),
+            timeout=timedelta(seconds=3),
         )
         # A launcher that starts the processes again keeps what they have said.
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")

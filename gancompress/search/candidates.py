@@ -1,6 +1,7 @@
 """Subnets as positions, what they cost, and how one that costs too much is narrowed."""
 
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -29,6 +30,8 @@ class Candidates:
         price: Cost of a subnet, which this class asks for once.
         time: Milliseconds of a subnet, which this class asks for once, and only where all other
             limits are kept; it is needed where the budget limits the latency.
+        estimate: Predicts a subnet's MACs in no time, so that fewer are measured on the way to
+            one that fits; None measures all.
 
     Raises:
         ConfigError: If the budget limits the latency and nothing measures it.
@@ -40,6 +43,7 @@ class Candidates:
         budget: Budget,
         price: Callable[[SubnetConfig], Cost],
         time: Callable[[SubnetConfig], float] | None = None,
+        estimate: Callable[[SubnetConfig], float] | None = None,
     ) -> None:
         if budget.latency_ms is not None and time is None:
             raise ConfigError(
@@ -51,6 +55,7 @@ class Candidates:
         self.sizes = tuple(len(widths) for widths in self.widths)
         self._budget = budget
         self._price = price
+        self._estimate = estimate
         self._time = time if budget.latency_ms is not None else None
         self._costs: dict[Positions, Cost] = {}
 
@@ -97,6 +102,15 @@ class Candidates:
             return False
         return self._time is None or self._budget.admits(self._timed(positions))
 
+    def may_admit(self, positions: Positions) -> bool:
+        """Tell whether a subnet seems to be within the budget; `admits` knows."""
+        limit = self._budget.macs
+        if self._estimate is None or not isinstance(limit, (int, float)):
+            return self.admits(positions)
+        if positions not in self._costs and self._estimate(self.config(positions)) > limit:
+            return False
+        return len(self._budget.limits) == 1 or self.admits(positions)
+
     def check_budget(self) -> None:
         """Make sure that at least the narrowest subnet is within the budget.
 
@@ -134,17 +148,52 @@ class Candidates:
         Returns:
             The same where they are within the budget.
         """
-        if self.admits(positions):
-            return positions
-        low, high, best = 0, _STEPS, self.narrowest
+        return self._widest(lambda step: tuple(position * step // _STEPS for position in positions))
+
+    def keep_importance(self, importance: Mapping[str, Sequence[float]]) -> Positions:
+        """Prune at one stroke: keep the same share of the importance in every group.
+
+        A group whose units matter alike keeps most of them, and one with a few that matter keeps
+        those. The share is the largest that meets the budget, by bisection.
+
+        Args:
+            importance: Of each group's units in their order, not negative.
+
+        Returns:
+            Within the budget.
+        """
+        kept = [_kept(importance[key]) for key in self.keys]
+
+        def at(step: int) -> Positions:
+            return tuple(
+                next((i for i, width in enumerate(widths) if shares[width] >= step / _STEPS), -1)
+                % len(widths)
+                for widths, shares in zip(self.widths, kept, strict=True)
+            )
+
+        return self._widest(at)
+
+    def _widest(self, at: Callable[[int], Positions]) -> Positions:
+        """Return the last of `_STEPS` growing subnets that is within the budget."""
+        if self.may_admit(at(_STEPS)) and self.admits(at(_STEPS)):
+            return at(_STEPS)
+        low = self._last(at, _STEPS, self.may_admit)
+        # An estimate may be wrong.
+        if low and not self.admits(at(low)):
+            low = self._last(at, low, self.admits)
+        return at(low) if low else self.narrowest
+
+    @staticmethod
+    def _last(at: Callable[[int], Positions], high: int, fits: Callable[[Positions], bool]) -> int:
+        """Return the last step below one that does not fit, by bisection; 0 counts as fitting."""
+        low = 0
         while high - low > 1:
             middle = (low + high) // 2
-            scaled = tuple(position * middle // _STEPS for position in positions)
-            if self.admits(scaled):
-                low, best = middle, scaled
+            if fits(at(middle)):
+                low = middle
             else:
                 high = middle
-        return best
+        return low
 
     def fill(self, positions: Positions) -> Positions:
         """Widen each group in turn by one step, where the budget still has room for it.
@@ -158,6 +207,12 @@ class Candidates:
         for index, size in enumerate(self.sizes):
             step = min(positions[index] + 1, size - 1)
             wider = (*positions[:index], step, *positions[index + 1 :])
-            if self.admits(wider):
+            if self.may_admit(wider) and self.admits(wider):
                 positions = wider
         return positions
+
+
+def _kept(importance: Sequence[float]) -> list[float]:
+    """Return the share of a group's importance that its first units have, by their number."""
+    sums = list(itertools.accumulate(importance, initial=0.0))
+    return [one / (sums[-1] or 1.0) for one in sums]

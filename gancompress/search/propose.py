@@ -1,7 +1,7 @@
 """What a generation proposes: new subnets within the budget, from the seed and what is known."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gancompress.search.candidates import Candidates
@@ -24,6 +24,7 @@ class Proposer:
         seed: Seed of the search.
         evolution: Settings of the evolution.
         first: Subnets to propose after the first two.
+        importance: Of each group's units, for one more that is pruned by it.
         batch: Subnets of a generation; None takes the sampler's own number.
     """
 
@@ -35,6 +36,7 @@ class Proposer:
         seed: int,
         evolution: Evolution,
         first: Sequence[Positions] = (),
+        importance: Mapping[str, Sequence[float]] | None = None,
         batch: int | None = None,
     ) -> None:
         self._candidates = candidates
@@ -42,6 +44,7 @@ class Proposer:
         self._seed = seed
         self._evolution = evolution
         self._first = first
+        self._importance = importance
         self.batch = batch or BATCHES[sampler]
 
     def propose(self, generations: Generations) -> list[Proposal]:
@@ -84,7 +87,10 @@ class Proposer:
         """Return the widest uniform subnet that fits, the same filled up, and the seeds."""
         candidates = self._candidates
         uniform = candidates.fit(candidates.widest)
-        return [uniform, candidates.fill(uniform), *map(candidates.fit, self._first)]
+        given = [uniform, candidates.fill(uniform)]
+        if self._importance is not None:
+            given.append(candidates.fill(candidates.keep_importance(self._importance)))
+        return [*given, *map(candidates.fit, self._first)]
 
     def _has_more(self, known: set[Positions], new: dict[Positions, None]) -> bool:
         return len(known) + len(new) < math.prod(self._candidates.sizes)

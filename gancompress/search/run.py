@@ -34,6 +34,7 @@ def search(
     score: Callable[[nn.Module], float] | None = None,
     evaluator: Evaluator | None = None,
     latency: Callable[[nn.Module], float] | None = None,
+    estimate: Callable[[SubnetConfig], float] | None = None,
     trials: int = 40,
     sampler: SamplerName = "evolution",
     batch: int | None = None,
@@ -42,6 +43,7 @@ def search(
     identity: Mapping[str, str] | None = None,
     evolution: Evolution = Evolution(),  # noqa: B008 - frozen
     seeds: Sequence[SubnetConfig] = (),
+    importance: Mapping[str, Sequence[float]] | None = None,
     emit: Emit = discard,
 ) -> SearchResult:
     """Look for the subnet with the lowest score within a budget.
@@ -62,6 +64,8 @@ def search(
         evaluator: Scores subnets in place of `score`, such as on several machines.
         latency: Milliseconds of a subnet in eval mode, called once a subnet; needed where the
             budget limits them.
+        estimate: MACs of a subnet, predicted in no time; those that it is right about are measured
+            less often, and no other ones are trusted to it.
         trials: Subnets to score, those of an earlier run included.
         sampler: ``evolution``, ``random``, ``exhaustive`` (every subnet), or Optuna's ``tpe``
             (tree-structured Parzen estimator), ``gp`` (Gaussian process) or ``nsga2`` (for the
@@ -75,6 +79,8 @@ def search(
         evolution: Settings of the ``evolution`` sampler.
         seeds: Subnets of the space to score after the first two, as `gancompress.sensitivity.seeds`
             predicts them; those over the budget are narrowed.
+        importance: Of each group's units in their order, such as the norm of their weights: one
+            subnet that keeps the same share of it in every group is scored early.
         emit: Takes `StageStarted`, one `StageProgress` a trial, `Notice` and `StageFinished`.
 
     Returns:
@@ -97,11 +103,18 @@ def search(
         budget,
         lambda config: cost(supernet.materialise(config)),
         None if latency is None else lambda config: latency(supernet.materialise(config).eval()),
+        estimate,
     )
     candidates.check_budget()
     given = _positions(candidates, seeds)
     proposer = Proposer(
-        candidates, sampler, seed=seed, evolution=evolution, first=given, batch=batch
+        candidates,
+        sampler,
+        seed=seed,
+        evolution=evolution,
+        first=given,
+        importance=importance,
+        batch=batch,
     )
     plan = {
         "space": supernet.space.choices,

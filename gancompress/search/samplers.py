@@ -90,7 +90,7 @@ class Evolving(Draws):
             child = self._evolution.propose(
                 self._scored, self._candidates.sizes, self._rng, restlessness=restlessness
             )
-            if self._candidates.admits(child):
+            if self._candidates.may_admit(child):
                 break
         return child
 

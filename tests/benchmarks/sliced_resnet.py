@@ -115,6 +115,7 @@ class PlainLoop:
         critic: nn.Module,
         choices: Sequence[Sequence[int]],
         points: Sequence[int],
+        *,
         weights: tuple[float, float],
     ) -> None:
         self.net, self.teacher, self.critic = net, teacher, critic

@@ -14,16 +14,15 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from benchmarks.sliced_resnet import PlainLoop, SlicedResNet
 from torch import nn
 
-from benchmarks.sliced_resnet import PlainLoop, SlicedResNet
 from gancompress.compress.configure import configure
 from gancompress.compress.prepare import Project, prepare
 from gancompress.config import DistillConfig
-from gancompress.distill import StudentTask
-from gancompress.distill.loop import _Loop
+from gancompress.distill import StudentTask, Team
+from gancompress.distill.learner import Learner
 from gancompress.distill.student import with_taps
-from gancompress.events import discard
 from gancompress_pix2pix.family import Pix2Pix
 
 BATCH, POINTS = 8, (3, 6, 9)
@@ -59,7 +58,7 @@ def widths_of(project: Project) -> list[tuple[int, ...]]:
 def check_alike(project: Project, plain: SlicedResNet) -> float:
     """Compare both nets at three subnets; the largest difference."""
     x = project.samples("val", 2).inputs[0]
-    worst, rng = 0.0, random.Random(0)
+    worst, rng = 0.0, random.Random(0)  # noqa: S311 - not for cryptography
     for _ in range(3):
         config = project.supernet.sample(rng)
         project.supernet.eval().activate(config)
@@ -69,17 +68,19 @@ def check_alike(project: Project, plain: SlicedResNet) -> float:
     return worst
 
 
-def product(project: Project, precision: str, steps: int) -> Callable[[int], None]:
+def product(
+    project: Project, precision: str, steps: int, *, channels_last: bool = False
+) -> Callable[[int], None]:
     """Return what trains the product for some steps."""
-    updates = {"steps": 10**6, "precision": precision}
+    updates = {"steps": 10**6, "precision": precision, "channels_last": channels_last}
     config: DistillConfig = project.config.distill.model_copy(update=updates)
     task = StudentTask(project.supernet, project.teacher, project.objective, config)
-    data = project.data["train"]
-    loop = _Loop(task, data, config, folder=None, seed=0, stage="distill", emit=discard)
+    cpu = torch.device("cpu")
+    learner = Learner(task, project.data["train"], config, Team.join(), cpu, seed=0, average=None)
 
     def run(turn: int) -> None:
         for step in range(turn * steps, (turn + 1) * steps):
-            loop._step(step)
+            learner.step(step)
 
     return run
 
@@ -92,11 +93,11 @@ def plain(project: Project, net: SlicedResNet, steps: int) -> Callable[[int], No
     teacher = with_taps(project.teacher.module, points).eval()
     weights = project.config.distill.lambda_recon, project.config.distill.lambda_distill
     (critic,) = copy.deepcopy(project.objective.discriminators).values()
-    loop = PlainLoop(net, teacher, critic, widths_of(project), POINTS, weights)
+    loop = PlainLoop(net, teacher, critic, widths_of(project), POINTS, weights=weights)
     data = project.data["train"]
 
     def run(seed: int) -> None:
-        rng = random.Random(seed)
+        rng = random.Random(seed)  # noqa: S311 - not for cryptography
         order = torch.randperm(len(data), generator=torch.Generator().manual_seed(seed))
         for step in range(steps):
             chosen = [data[int(i)] for i in order[step * BATCH : (step + 1) * BATCH]]
@@ -115,6 +116,7 @@ def main(rounds: int, steps: int) -> None:
     runs = {
         "plain loop, float32": plain(project, net, steps),
         "gancompress, float32": product(project, "no", steps),
+        "gancompress, float32, channels last": product(project, "no", steps, channels_last=True),
         f"gancompress, recipe ({recipe})": product(project, recipe, steps),
     }
     times: dict[str, list[float]] = {name: [] for name in runs}

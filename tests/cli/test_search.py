@@ -57,3 +57,32 @@ def test_what_cannot_be_used_is_refused_before_anything_is_scored(
     assert words in sentence
     assert "secret" not in sentence + hint
     assert not (distilled / "trials.json").exists()
+
+
+def test_a_ranking_is_checked_and_goes_on(cli, distilled: Path) -> None:
+    search = ("search", distilled, "--trials", "4", "--macs", "3x", "--json")
+    check = ("--check-ranking", "3", "--ranking-steps", "2")
+    found = json.loads(cli.ok(*search, *check))["ranking"]
+    assert found["steps"] == 2
+    assert len({row["number"] for row in found["subnets"]}) == 3
+    assert -1 <= found["kendall_tau"] <= 1
+    assert 0 <= found["p_value"] <= 1
+    assert json.loads((distilled / "ranking.json").read_text()) == found
+    assert not list((distilled / "checkpoints").glob("ranking*"))
+
+    # What is known is not trained again; one more is.
+    place = distilled / "ranking.json"
+    less = {**found, "subnets": [{**row, "finetuned": 7.0} for row in found["subnets"][:2]]}
+    place.write_text(json.dumps(less))
+    again = json.loads(cli.ok(*search, *check))["ranking"]
+    assert [row["finetuned"] for row in again["subnets"][:2]] == [7.0, 7.0]
+    assert again["subnets"][2] == found["subnets"][2]
+    shown = cli.ok("search", distilled, "--check-ranking", "3", "--ranking-steps", "2")
+    assert "ranking of 3 subnets after 2 steps of fine-tuning: Kendall's tau" in shown
+
+    sentence, _ = cli.refused("search", distilled, "--check-ranking", "2")
+    assert "a ranking of 2 subnets" in sentence
+    place.write_text('{"steps": "two"}')
+    sentence, hint = cli.refused("search", distilled, *check)
+    assert "ranking.json' is damaged" in sentence
+    assert "fine-tuned again" in hint

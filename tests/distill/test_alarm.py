@@ -24,7 +24,7 @@ def test_several_far_losses_in_a_row_are_an_explosion(total: float) -> None:
     alarm = fed()
     for step in range(ROW - 1):
         alarm.check(NEEDED + step, {"gan": total}, total)
-    with pytest.raises(Diverged, match="is -?1e[+]03 at step 60, and was about 1 before"):
+    with pytest.raises(Diverged, match=r"is -?1e[+]03 at step 60, and was about 1 before"):
         alarm.check(60, {"gan": total}, total)
 
 
@@ -49,7 +49,7 @@ def test_it_can_be_turned_off() -> None:
 
 def test_losses_of_ordinary_training_are_no_explosion() -> None:
     # Losses that fall by two orders, with noise of one and signs of both.
-    rng = random.Random(0)
+    rng = random.Random(0)  # noqa: S311
     alarm = Alarm(100.0, "train")
     for step in range(5000):
         total = 100 * math.exp(-step / 1000) * rng.lognormvariate(0, 1) * rng.choice((1, 1, -1))

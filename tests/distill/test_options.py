@@ -67,6 +67,19 @@ def small() -> TeacherTask:
     return TeacherTask(nn.Conv2d(3, 3, 1), PairedObjective(nn.Conv2d(6, 1, 1)), 1.0)
 
 
+def test_networks_of_one_shape_are_compiled_and_put_back() -> None:
+    task = partners.task(pool=True)
+    task.compile()  # nothing is compiled before it is called
+    nets = [task.generator, *task.objective.discriminators.values()]
+    assert all("_compiled_call_impl" in vars(net) for net in nets)
+    assert "_compiled_call_impl" not in vars(task.trained["pool"])
+    task.compile(undo=True)
+    assert not any("_compiled_call_impl" in vars(net) for net in nets)
+
+
+@pytest.mark.slow  # a compiler takes its time
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch.compile's own
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_compiled_networks_compute_the_same_and_are_put_back() -> None:
     config = TrainConfig(steps=2, batch_size=2)
     task, plain = small(), small()

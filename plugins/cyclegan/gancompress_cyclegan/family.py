@@ -102,7 +102,7 @@ class CycleGan(GanFamily[CycleGanOptions]):
 
     def folders(self, options: CycleGanOptions) -> Sequence[SplitFolders]:
         """Return a folder for each domain and split."""
-        return () if options.data == "earth" else domain_folders(Path(options.data))
+        return () if options.data == "earth" else domain_folders(options)
 
     def import_checkpoint(
         self, options: CycleGanOptions, path: Path, state: Mapping[str, Tensor]

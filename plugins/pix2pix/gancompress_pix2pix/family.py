@@ -114,7 +114,7 @@ class Pix2Pix(GanFamily[Pix2PixOptions]):
 
     def folders(self, options: Pix2PixOptions) -> Sequence[SplitFolders]:
         """Return the three splits, each side by side or in ``A`` and ``B``."""
-        return () if options.data == "openmoji" else pair_folders(Path(options.data))
+        return () if options.data == "openmoji" else pair_folders(options)
 
 
 def _generator(options: Pix2PixOptions) -> nn.Module:
