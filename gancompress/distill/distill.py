@@ -6,12 +6,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils.data import Dataset
 
 from gancompress.config import DistillConfig
 from gancompress.distill.critics import PictureObjective, begin_critics, shape_critics
-from gancompress.distill.loop import FitResult, fit
+from gancompress.distill.loop import Draw, FitResult, fit
 from gancompress.distill.loss import DistillLoss
 from gancompress.distill.losses import find_losses
 from gancompress.distill.sampler import step_indices
@@ -34,8 +35,11 @@ def distill(
     subnet: SubnetConfig | None = None,
     losses: Mapping[str, DistillLoss] = MappingProxyType({}),
     folder: Path | None = None,
+    out: Path | None = None,
     seed: int = 0,
     stage: str = "distill",
+    device: str | torch.device | None = None,
+    draw: Draw | None = None,
     emit: Emit = discard,
 ) -> FitResult:
     """Train every subnet of a supernet at once, or one of them, from a teacher.
@@ -51,17 +55,21 @@ def distill(
         subnet: Trains this subnet alone, as fine-tuning does.
         losses: The distillation losses that there are, by name; empty for the core's own.
         folder: Where checkpoints are kept; an interrupted call goes on from the newest.
+        out: Where sample pictures and the logs of trackers go; None takes `folder`.
         seed: Seed of everything random.
         stage: Name for events.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; None takes what there is.
+        draw: Writes sample pictures; None draws none.
         emit: Receives events.
 
     Returns:
         Steps taken and the last losses.
 
     Raises:
-        ConfigError: If there is no distillation loss of a name, `config.sampling` lacks its
-            budget, or an online teacher its targets.
-        TrainingError: If a loss is not finite.
+        ConfigError: If the device, or what the configuration asks of it, is not to be had; there is
+            no distillation loss of a name, `config.sampling` lacks its budget, or an online
+            teacher its targets.
+        TrainingError: If the training has diverged twice.
         SubnetError: If the subnet is not in the space.
     """
     config = config or DistillConfig()
@@ -96,7 +104,18 @@ def distill(
             )
         )
     task.match_adapters(first)
-    result = fit(task, data, config, folder=folder, seed=seed, stage=stage, emit=emit)
+    result = fit(
+        task,
+        data,
+        config,
+        folder=folder,
+        out=out,
+        seed=seed,
+        stage=stage,
+        device=device,
+        draw=draw,
+        emit=emit,
+    )
     if result.generator is not supernet:
         supernet.load_state_dict(result.generator.state_dict())
     return result

@@ -77,7 +77,8 @@ def _verdicts_alone(traced: TracedGenerator) -> TracedGenerator:
 
 
 def _output(module: fx.GraphModule) -> fx.Node:
-    return next(node for node in module.graph.nodes if node.op == "output")
+    node: fx.Node = next(node for node in module.graph.nodes if node.op == "output")
+    return node
 
 
 def _calls(objective: Objective, batch: Batch) -> dict[str, tuple[tuple[Any, ...], dict[str, Any]]]:

@@ -135,6 +135,12 @@ class StudentTask(TrainingTask):
         terms["teacher_reconstruction"] = self.config.lambda_recon * _to_target(taught, batch)
         return Drawn(output, terms, {TEACHER: taught})
 
+    def pictures(self, batch: Batch) -> dict[str, Tensor]:
+        """Draw with the teacher beside the student, at the width that is active."""
+        drawn = super().pictures(batch)
+        student = drawn.pop("generated")
+        return {**drawn, "teacher": self.teacher(*batch.inputs)[0], "student": student}
+
     @property
     def _follows(self) -> bool:
         """Whether the active subnet learns from the widest one: in-place distillation."""
