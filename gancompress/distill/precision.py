@@ -1,7 +1,7 @@
 """Which number format a training computes in."""
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import torch
 
@@ -10,11 +10,14 @@ import torch
 _FEATURES: Final = ("amx_bf16", "avx512_bf16", "avx10_2", "bf16", "sve_bf16")
 
 
-def resolve_precision(precision: str, device: torch.device) -> Literal["no", "bf16"]:
+Precision: TypeAlias = Literal["no", "bf16", "fp16"]
+
+
+def resolve_precision(precision: Precision | Literal["auto"], device: torch.device) -> Precision:
     """Say what ``auto`` means on a device.
 
     Args:
-        precision: ``no``, ``bf16`` or ``auto``.
+        precision: ``no``, ``bf16``, ``fp16`` or ``auto``.
         device: Where the training computes.
 
     Returns:
@@ -22,7 +25,7 @@ def resolve_precision(precision: str, device: torch.device) -> Literal["no", "bf
         ``no``, which is float32, elsewhere.
     """
     if precision != "auto":
-        return "bf16" if precision == "bf16" else "no"
+        return precision
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no"
     return "bf16" if device.type == "cpu" and computes_bf16(_capabilities()) else "no"

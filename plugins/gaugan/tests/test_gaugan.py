@@ -20,6 +20,7 @@ from gancompress import (
 from gancompress.compress.prepare import prepare
 from gancompress.compress.results import _samples
 from gancompress.config import DecomposeConfig, RunConfig
+from gancompress.distill import distillation_points
 from gancompress.gan import Batch, collate
 from gancompress.store import save_tensors
 from gancompress.testing import FamilyContract
@@ -184,6 +185,19 @@ def test_every_channel_is_elastic(norm: FreeNormName, latent: int) -> None:
     static = supernet.materialise(smallest)
     supernet.activate(smallest)
     assert torch.equal(static(*inputs), supernet(*inputs))
+
+
+@pytest.mark.parametrize("latent", [0, 8])
+def test_four_points_are_where_the_paper_distils(latent: int) -> None:
+    net = SpadeGenerator(3, 4, widest=4, hidden=4, latent=latent, size=(32, 32)).eval()
+    traced = trace(net, (torch.zeros(1, 3, 32, 32),))
+    nodes = {node.name: node for node in traced.module.graph.nodes}
+    paths = []
+    for point in distillation_points(traced, 4):
+        before = nodes[point].all_input_nodes[-1]  # a block ends with its second convolution
+        paths.append(str(before.target))
+    blocks = ("head_0", "G_middle_1", "up_1", "up_3")
+    assert paths == [f"{block}.conv_1" for block in blocks]
 
 
 def test_spectral_norm_is_on_the_blocks_convolutions_alone() -> None:
