@@ -9,7 +9,7 @@ from gancompress.compress.stages import candidates
 from gancompress.config import RunConfig
 from gancompress.errors import DataError, MissingExtraError
 from gancompress.events import Emit, Notice, discard
-from gancompress.export import ExportTarget, find_target
+from gancompress.export import ExportTarget, check_target, find_target
 from gancompress.metrics import FrechetLite0, Lite0Features, Metric, ReferenceStatistics
 
 # A distribution of features has a spread from two pictures on.
@@ -42,7 +42,7 @@ def check_parts(
         MissingExtraError: If an optional library is not installed.
         CheckpointError: If the weights of the feature extractor are damaged.
         ConfigError: If a metric is unknown.
-        ExportError: If the export target is unknown.
+        ExportError: If the export target is unknown, has no such precision, or does not run here.
     """
 
     def ready(*names: str) -> None:
@@ -50,7 +50,11 @@ def check_parts(
 
     checks: dict[str, Callable[[], object]] = {
         "search": lambda: ready(config.search.score),
-        "export": lambda: find_target(config.export.target, targets).check(),
+        "export": lambda: check_target(
+            find_target(config.export.target, targets),
+            config.export.device,
+            config.export.precision,
+        ),
         "evaluate": lambda: ready(FrechetLite0.name, *config.evaluate.metrics),
     }
     for stage, check in checks.items():
