@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     PositiveInt,
     ValidationError,
@@ -17,13 +16,7 @@ from pydantic import (
 )
 
 from gancompress.errors import ConfigError
-
-
-class Model(BaseModel):
-    """Frozen; unknown keys are refused, and so are numbers that JSON does not have."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
+from gancompress.settings import DistillSettings, Model
 
 _Decay = Annotated[float, Field(ge=0, lt=1)]
 # A step's seed is this times a billion plus the step, and torch takes 64 bits.
@@ -31,21 +24,31 @@ _LARGEST_SEED: Final = 2**32 - 1
 
 
 class OptimiserConfig(Model):
-    """Adam with a constant rate and then a linear decay to zero (pix2pix, arXiv 1611.07004).
+    """Adam, and how its rate falls (by default as in pix2pix, arXiv 1611.07004).
 
     Args:
         lr: Learning rate of the generator.
-        lr_discriminator: Learning rate of the discriminators.
+        lr_discriminator: Learning rate of the discriminators; other than `lr` it is a
+            two time-scale rule (TTUR, arXiv 1706.08500).
         betas: Adam's β₁ and β₂, in [0, 1).
-        decay_from: Fraction of the steps, in [0, 1], after which the rate falls linearly to zero.
+        schedule: From `decay_from` on both rates fall: ``linear`` and ``cosine`` reach zero at the
+            end, ``step`` multiplies by `decay_factor` every `decay_every`, ``constant`` stays.
+        decay_from: Fraction of the steps, in [0, 1], after which the rates fall.
+        decay_every: Fraction of the steps, in (0, 1], between two falls of ``step``.
+        decay_factor: What ``step`` multiplies the rates by, in (0, 1).
         clip_grad_norm: Largest gradient norm of the generator; None for no clipping.
+        clip_grad_norm_discriminator: The same of all discriminators together.
     """
 
     lr: float = Field(2e-4, gt=0)
     lr_discriminator: float = Field(2e-4, ge=0)
     betas: tuple[_Decay, _Decay] = (0.5, 0.999)
+    schedule: Literal["linear", "cosine", "step", "constant"] = "linear"
     decay_from: float = Field(0.5, ge=0, le=1)
+    decay_every: float = Field(0.1, gt=0, le=1)
+    decay_factor: float = Field(0.5, gt=0, lt=1)
     clip_grad_norm: float | None = Field(None, gt=0)
+    clip_grad_norm_discriminator: float | None = Field(None, gt=0)
 
 
 class LoopConfig(Model):
@@ -53,46 +56,52 @@ class LoopConfig(Model):
 
     Args:
         steps: Optimiser steps.
-        batch_size: Pictures a step.
+        batch_size: Pictures a step, of all processes and micro-batches together.
+        accumulate: Micro-batches a step: the batch is split, and their gradients are averaged.
         optimiser: Learning rates and schedule.
-        precision: ``no`` for float32, or ``bf16``.
+        precision: ``no`` for float32, ``bf16``, ``fp16``, which needs a GPU, or ``auto`` for
+            ``bf16`` where the device has instructions for it and float32 elsewhere; weights,
+            losses and optimisers stay float32.
+        channels_last: Whether networks and pictures lie in memory channels last.
+        compile: Whether `torch.compile` makes kernels of the discriminators, and of a generator
+            whose widths stay the same; it needs a compiler.
         ema: Decay of the exponential moving average of the generator's weights; 0 for none.
         lambda_gan: Weight of the adversarial terms.
         lambda_recon: Weight of the reconstruction term.
+        explodes_at: The training has exploded where the generator's loss is this many times its
+            running median, in several steps one after the other; None looks for NaN alone.
+        retry_rate: What the learning rates are multiplied by where a loss has exploded or is not
+            finite, and the training goes back to the last good checkpoint, once; 0 for no second
+            attempt.
         checkpoint_every: Steps between two checkpoints.
+        sample_every: Steps between two grids of sample pictures; 0 for none.
+        trackers: Where the losses are logged beside the run's ``events.jsonl``: ``tensorboard``,
+            ``wandb``, ``mlflow``.
     """
 
     steps: int = Field(1000, ge=1)
     batch_size: int = Field(8, ge=1)
+    accumulate: int = Field(1, ge=1)
     optimiser: OptimiserConfig = OptimiserConfig()
-    precision: Literal["no", "bf16"] = "no"
+    precision: Literal["no", "bf16", "fp16", "auto"] = "no"
+    channels_last: bool = False
+    compile: bool = False
     ema: float = Field(0.0, ge=0, lt=1)
     lambda_gan: float = Field(1.0, ge=0)
     lambda_recon: float = Field(100.0, ge=0)
+    explodes_at: float | None = Field(100.0, gt=1)
+    retry_rate: float = Field(0.5, ge=0, lt=1)
     checkpoint_every: int = Field(250, ge=1)
+    sample_every: int = Field(0, ge=0)
+    trackers: tuple[Literal["tensorboard", "wandb", "mlflow"], ...] = ()
 
 
 class TrainConfig(LoopConfig):
     """A teacher from scratch: reconstruction is against the target."""
 
 
-class DistillConfig(LoopConfig):
-    """A supernet, or one subnet, from a teacher.
-
-    Args:
-        lambda_distill: Weight of the feature terms.
-        points: Number of distillation points that are picked from the graph.
-        recon_target: ``paired`` compares with the data's target, ``teacher`` with the teacher's
-            picture, ``mixed`` with both, half and half; ``auto`` is ``paired`` where the data
-            have a target (GAN Compression, equation 2).
-        sampling: ``uniform`` draws one subnet a step (GAN Compression); ``sandwich`` alternates
-            the widest, the smallest and random ones (slimmable networks, arXiv 1903.05134).
-    """
-
-    lambda_distill: float = Field(1.0, ge=0)
-    points: int = Field(4, ge=0)
-    recon_target: Literal["auto", "paired", "teacher", "mixed"] = "auto"
-    sampling: Literal["uniform", "sandwich"] = "uniform"
+class DistillConfig(DistillSettings, LoopConfig):
+    """A supernet, or one subnet, from a teacher."""
 
 
 class IgnoredConfig(Model):
@@ -139,8 +148,9 @@ class DecomposeConfig(Model):
     """Which convolutions become depthwise + pointwise.
 
     Args:
-        layers: Names of modules, ``resblocks`` for the convolutions between residual additions,
-            ``none``, or ``auto`` for those that the sensitivity of the teacher speaks for.
+        layers: Names of modules, ``resblocks`` for the convolutions between residual additions
+            (also where the shortcut is a pointwise convolution), ``none``, or ``auto`` for those
+            that the sensitivity of the teacher speaks for.
         method: ``separable``, ``low_rank`` (1×1 → k×k → 1×1), or ``cheapest`` of the two for each
             layer; the last two need `max_error`.
         multiplier: Depthwise filters for each channel.
@@ -204,9 +214,18 @@ class SearchConfig(Model):
 
     Args:
         macs: Largest true MACs, as a number or as ``3G``; ``8x`` means the teacher's divided by 8.
-        params: Largest number of parameters.
+        params: Largest number of parameters, written likewise.
+        macs_published: Largest MACs as the published tables count them, written likewise.
+        memory: Most bytes of activations that are alive at once, written likewise: ``64M`` are 64
+            million.
+        latency_ms: Longest median of a forward pass in milliseconds, of one picture; measured in
+            turns with the teacher.
+        on: What runs it for `latency_ms`: ``torch`` for PyTorch itself, or an export target.
         trials: Subnets that are scored.
-        sampler: Optuna sampler.
+        sampler: ``evolution``, ``random``, ``exhaustive`` (every subnet), or Optuna's ``tpe``,
+            ``gp``, or ``nsga2`` for the whole front.
+        batch: Subnets that are proposed at once; None takes the sampler's own number. More than
+            that many workers have nothing to do.
         pictures: Validation pictures that a subnet is scored on, at least two.
         score: Name of the metric that a subnet is scored by, against the targets.
         seeds: Whether the subnets that the run's sensitivity predicts best are scored early; it
@@ -215,8 +234,13 @@ class SearchConfig(Model):
 
     macs: str | float | None = None
     params: str | float | None = None
+    macs_published: str | float | None = None
+    memory: str | float | None = None
+    latency_ms: str | float | None = None
+    on: str = "torch"
     trials: int = Field(40, ge=1)
-    sampler: Literal["evolution", "random", "tpe"] = "evolution"
+    sampler: Literal["evolution", "exhaustive", "gp", "nsga2", "random", "tpe"] = "evolution"
+    batch: int | None = Field(None, ge=1)
     pictures: int = Field(128, ge=2)
     score: str = "frechet-lite0"
     seeds: bool = False

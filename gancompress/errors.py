@@ -105,3 +105,7 @@ class MissingExtraError(GancompressError):
         )
         self.package = package
         self.extra = extra
+
+    def __reduce__(self) -> tuple[type["MissingExtraError"], tuple[str, str]]:
+        # Between processes an exception travels with the arguments that it was made from.
+        return type(self), (self.package, self.extra)

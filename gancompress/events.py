@@ -28,11 +28,13 @@ class StageProgress:
         stage: Name of the stage.
         step: Steps taken so far, counted from 1.
         metrics: Averages since the last event, such as ``{"reconstruction": 0.07}``.
+        speed: Pictures a second since the last event; None where that says nothing.
     """
 
     stage: str
     step: int
     metrics: Mapping[str, float] = field(default_factory=dict)
+    speed: float | None = None
 
 
 @dataclass(frozen=True)

@@ -70,9 +70,11 @@ class HookSpecs:
 
     @hookspec
     def gancompress_distill_losses(self) -> "Iterable[DistillLoss]":  # type: ignore[empty-body]
-        """Offer losses that compare the student's features with the teacher's.
+        """Offer losses that a student pays for being another than its teacher.
 
-        Fires when losses are listed, or looked up by name for a distillation that combines them.
+        Fires before a run's stages begin, when the names under ``[distill.losses]`` and
+        ``[finetune.losses]`` are looked up. A loss sees the pictures of both, their features with
+        the active channels, and the discriminators' features; it may train adapters.
 
         Returns:
             Losses, each with a name of its own.

@@ -15,6 +15,8 @@ from gancompress.cli import (
     distill,
     inspect,
     plugins,
+    processes,
+    search,
     sensitivity,
     stage,
     train,
@@ -26,6 +28,9 @@ from gancompress.errors import GancompressError
 INTERRUPTED = 130
 # Global flags are understood after the verb too, where people write them.
 _FLAGS = ("--json", "--quiet", "--traceback", "--trust")
+_DEVICE = "--device"
+# Several processes do these together; of every other verb the first one does all.
+_TOGETHER = ("train", "distill", "finetune", "compress", "demo")
 
 app = typer.Typer(
     name="gancompress",
@@ -41,7 +46,7 @@ app.command("train")(guarded(train.train))
 app.command("inspect")(guarded(inspect.inspect))
 app.command("sensitivity")(guarded(sensitivity.sensitivity))
 app.command("distill")(guarded(distill.distill))
-app.command("search")(guarded(stage.search))
+app.command("search")(guarded(search.search))
 app.command("finetune")(guarded(stage.finetune))
 app.command("export")(guarded(stage.export))
 app.command("evaluate")(guarded(stage.evaluate))
@@ -71,6 +76,10 @@ def root(
             "--trust", help="Load files that run code when they are loaded, such as TorchScript."
         ),
     ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Where to train and to score: cpu, cuda, cuda:1 or mps."),
+    ] = None,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="Show where a user mistake was found.")
     ] = False,
@@ -80,11 +89,13 @@ def root(
 ) -> None:
     """Compress any conditional image generator.
 
-    --json, --quiet, --trust and --traceback may stand after the verb too.
+    --json, --quiet, --trust, --device and --traceback may stand after the verb too.
     """
     del traceback, version
+    if context.invoked_subcommand not in _TOGETHER and not processes.stand_alone():
+        raise typer.Exit
     context.obj = Globals(
-        tuple(plugin or ()), tuple(no_plugin or ()), json, quiet, trust, sys.stdout
+        tuple(plugin or ()), tuple(no_plugin or ()), json, quiet, trust, device, sys.stdout
     )
 
 
@@ -100,10 +111,12 @@ def main(arguments: list[str] | None = None) -> None:
         # A result must not be lost because the terminal has no é.
         sys.stdout.reconfigure(errors="replace")
     words = sys.argv[1:] if arguments is None else arguments
-    flags = [word for word in words if word in _FLAGS]
     try:
-        app([*flags, *(word for word in words if word not in _FLAGS)])
+        app(_sorted(words))
+        processes.leave()
     except GancompressError as error:
+        if not processes.speaks():
+            sys.exit(error.exit_code)
         if "--traceback" in words:
             raise
         hint = f"\nhint: {error.hint}" if error.hint else ""
@@ -114,3 +127,20 @@ def main(arguments: list[str] | None = None) -> None:
         if leaving.code == INTERRUPTED:
             sys.stderr.write("interrupted: the same command goes on from the last checkpoint\n")
         raise
+    except Exception:
+        processes.speaks()  # the others say nothing about having lost this one
+        raise
+
+
+def _sorted(words: list[str]) -> list[str]:
+    """Put global options before the verb."""
+    first, rest = [], []
+    left = iter(words)
+    for word in left:
+        if word == _DEVICE:
+            first += [word, *(value for value in [next(left, None)] if value is not None)]
+        elif word in _FLAGS or word.startswith(f"{_DEVICE}="):
+            first.append(word)
+        else:
+            rest.append(word)
+    return [*first, *rest]

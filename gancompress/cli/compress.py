@@ -6,7 +6,7 @@ import typer
 
 from gancompress.cli import options as shared
 from gancompress.cli.context import Globals
-from gancompress.cli.given import Given, chosen_layers, ignoring
+from gancompress.cli.given import Given, chosen_layers, crew, ignoring
 
 
 def compress(
@@ -29,6 +29,8 @@ def compress(
     macs: shared.Macs = None,
     params: shared.Params = None,
     seed: shared.Seed = None,
+    workers: shared.WorkerCount = None,
+    ray: shared.Cluster = None,
     out: shared.Out = Path("runs/compress"),
 ) -> None:
     """Make a trained generator small; the same command again goes on where it was.
@@ -38,6 +40,7 @@ def compress(
     options: Globals = context.obj
     from gancompress.compress import Job, scale_steps
 
+    employed = crew(workers, ray)
     host = options.host()
     given = Given(
         (family, family_flag),
@@ -57,5 +60,7 @@ def compress(
     chosen, merged = given.settle(host)
     if steps is not None:
         merged = scale_steps(merged, steps)
-    job = Job.begin(out, chosen, merged, host, teacher=teacher, trust=options.trust)
-    options.compress(host, job)
+    job = Job.begin(
+        out, chosen, merged, host, teacher=teacher, trust=options.trust, device=options.device
+    )
+    options.compress(host, job, employed)

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from gancompress.cli.processes import follows
+
 if TYPE_CHECKING:
-    from gancompress.compress import Job
+    from gancompress.compress import Job, Workers
     from gancompress.events import Emit
     from gancompress.plugins import PluginHost
     from gancompress.store import RunDirectory
@@ -25,6 +27,7 @@ class Globals:
         json: Whether results are printed as JSON.
         quiet: Whether progress is hidden.
         trust: Whether files that run code when they are loaded may be loaded.
+        device: Where to train and to score; None takes what there is.
         stdout: Where results go, whatever `sys.stdout` is by then.
     """
 
@@ -33,6 +36,7 @@ class Globals:
     json: bool = False
     quiet: bool = False
     trust: bool = False
+    device: str | None = None
     stdout: TextIO = field(default_factory=lambda: sys.stdout)
 
     def host(self) -> "PluginHost":
@@ -43,12 +47,18 @@ class Globals:
 
     @contextmanager
     def observer(self, host: "PluginHost", run: "RunDirectory") -> Iterator["Emit"]:
-        """Show events to the person, to the plugins, and to the run's ``events.jsonl``."""
+        """Show events to the person, to the plugins, and to the run's ``events.jsonl``.
+
+        A process that follows another one says nothing.
+        """
         from dataclasses import asdict
 
-        from gancompress.events import RunEvent
+        from gancompress.events import RunEvent, discard
         from gancompress.report import ProgressObserver
 
+        if follows():
+            yield discard
+            return
         with ProgressObserver(quiet=self.quiet) as progress:
 
             def emit(event: RunEvent) -> None:
@@ -60,9 +70,10 @@ class Globals:
 
     def show(self, value: dict[str, Any], text: str) -> None:
         """Print a result on stdout: as JSON where that was asked for, else as text."""
-        self.stdout.write((json.dumps(value, indent=2) if self.json else text) + "\n")
+        if not follows():
+            self.stdout.write((json.dumps(value, indent=2) if self.json else text) + "\n")
 
-    def compress(self, host: "PluginHost", job: "Job") -> None:
+    def compress(self, host: "PluginHost", job: "Job", workers: "Workers | None" = None) -> None:
         """Do every stage of a job, and show its table."""
         from gancompress.compress import exported_file, run_stages
         from gancompress.compress.stage import STAGES
@@ -70,7 +81,7 @@ class Globals:
 
         run = job.run
         with self.observer(host, run) as emit, job.open(STAGES, emit) as project:
-            figures = run_stages(run, project, draw=save_grid, emit=emit)
+            figures = run_stages(run, project, draw=save_grid, workers=workers, emit=emit)
         pictures = run.path("samples.png")
         shown = [f"pictures: {pictures}"] if pictures.is_file() else []
         self.show_figures(run, figures, f"exported: {exported_file(run)}", *shown)

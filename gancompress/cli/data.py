@@ -143,22 +143,33 @@ def verify(
     family: Annotated[str, typer.Option(help="The GAN family that is to read it.")],
     recipe: shared.RecipeName = None,
     option: shared.FamilyOptions = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A metric that an evaluation is to measure by.")
+    ] = None,
+    metric_option: shared.MetricOptions = None,
 ) -> None:
     """Read every file of a folder as a family would, and list what is wrong with each.
 
-    The exit code is 0 where a training could begin, and 1 where something would stop it.
+    What is converted when it is read is a warning, and so is what makes figures poor. The exit
+    code is 0 where a training could begin, and 1 where something would stop it.
 
     Example: gancompress data verify pairs --family pix2pix
     """
     options: Globals = context.obj
-    from gancompress.cli.given import Given
-    from gancompress.compress import inspect_data
+    from gancompress.cli.given import Given, metric_options
+    from gancompress.compress import inspect_data, metrics_asked
+    from gancompress.compress.metrics import configure_metrics
     from gancompress.report import ProgressObserver, data_table, plain_text, problem_lines
 
-    given = Given((family,), recipe, options=option or (), data=str(data))
-    chosen, config = given.settle(options.host())
+    host = options.host()
+    settings: dict[str, Any] = {"metrics": metric_options(metric_option)}
+    given = Given((family,), recipe, options=option or (), data=str(data), settings=settings)
+    chosen, config = given.settle(host)
+    offered = configure_metrics(host.metrics(), config.metrics, trust=options.trust)
+    asked = metrics_asked(config, offered, metric or ())
+    values = chosen.options.model_validate(config.options)
     with ProgressObserver(quiet=options.quiet) as progress:
-        report = inspect_data(chosen, chosen.options.model_validate(config.options), emit=progress)
+        report = inspect_data(chosen, values, asked=asked, emit=progress)
     found = asdict(report)
     warnings = len(report.problems) - report.errors
     verdict = f"{report.errors} errors, {warnings} warnings"
@@ -196,9 +207,13 @@ def _families(host: "PluginHost", family: str | None) -> list[Any]:
 
 
 def _one(offered: "dict[str, Any]", name: str, kind: str) -> tuple[str, Any]:
-    """Find what is meant by a whole name, or by one without its family."""
+    """Find what is meant by a whole name, or by one without its family.
+
+    Where several families offer the same thing, from the same address with the same content, it
+    is the first one's.
+    """
     found = [full for full in offered if name in {full, full.partition("/")[2]}]
-    if len(found) > 1:
+    if len({_content(offered[full]) for full in found}) > 1:
         raise ConfigError(
             f"the {kind} '{name}' is offered as {' and as '.join(map(repr, found))}",
             hint="give the whole name, or --family",
@@ -212,6 +227,15 @@ def _one(offered: "dict[str, Any]", name: str, kind: str) -> tuple[str, Any]:
             f"there is no {kind} '{name}'", hint=f"{near}see them all with `gancompress data list`"
         )
     return found[0], offered[found[0]]
+
+
+def _content(offer: Any) -> Any:
+    """Return what makes two offers the same download; anything else is only itself."""
+    from gancompress.gan import Source
+
+    if not isinstance(offer, Source) or not offer.url:
+        return id(offer)
+    return offer.kind, offer.url, offer.archive, offer.sha256, offer.size
 
 
 def _values(preparer: "Preparer", options: list[str]) -> "BaseModel":

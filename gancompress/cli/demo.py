@@ -37,7 +37,8 @@ def demo(
     _check_teacher(merged)
     if steps is not None:
         merged = scale_steps(merged, steps)
-    options.compress(host, Job.begin(out, chosen, merged, host, trust=options.trust))
+    job = Job.begin(out, chosen, merged, host, trust=options.trust, device=options.device)
+    options.compress(host, job)
 
 
 def _find(host: "PluginHost", family: str | None) -> tuple[str, str]:

@@ -35,6 +35,7 @@ def distill(
     options: Globals = context.obj
     from gancompress.compress import Job, distill_supernet
     from gancompress.compress.stage import skip
+    from gancompress.report import save_grid
 
     host = options.host()
     given = Given(
@@ -53,7 +54,9 @@ def distill(
         },
     )
     chosen, merged = given.settle(host)
-    job = Job.begin(out, chosen, merged, host, teacher=teacher, trust=options.trust)
+    job = Job.begin(
+        out, chosen, merged, host, teacher=teacher, trust=options.trust, device=options.device
+    )
     run, later = job.run, ("search", "export", "evaluate")
     with (
         options.observer(host, run) as emit,
@@ -62,5 +65,5 @@ def distill(
         if project is None:
             skip(run, "distill", emit)
         else:
-            distill_supernet(run, project, emit=emit)
+            distill_supernet(run, project, draw=save_grid, emit=emit)
     options.show(run.summary("distill"), f"supernet: {run.path('distill.safetensors')}")

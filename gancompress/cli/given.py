@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gancompress.errors import ConfigError
 
 if TYPE_CHECKING:
+    from gancompress.compress import Workers
     from gancompress.config import RunConfig
     from gancompress.gan import AnyFamily
     from gancompress.plugins import PluginHost
@@ -103,6 +104,26 @@ class Given:
         raise ConfigError("no GAN family is named", hint=f"known families: {known}")
 
 
+def crew(count: int | None, address: str | None) -> "Workers | None":
+    """Make what ``--workers`` and ``--ray`` say; None where neither was given.
+
+    Args:
+        count: Number of workers.
+        address: Address of a cluster.
+
+    Raises:
+        ConfigError: If one cannot be used.
+        MissingExtraError: If Ray is not installed.
+    """
+    if count is None and address is None:
+        return None
+    from gancompress.compress import Workers
+
+    made = Workers(count, address)
+    made.check()
+    return made
+
+
 def ignoring(
     names: Sequence[str] | None, patterns: Sequence[str] | None, types: Sequence[str] | None
 ) -> dict[str, list[str]] | None:
@@ -148,6 +169,25 @@ def listed(option: str, texts: Sequence[str] | None) -> list[str]:
             hint=f"for example {option} first,second",
         )
     return parts
+
+
+def shrunk(macs: str | None, shrink: str | None) -> str | None:
+    """Make the limit of MACs of ``--macs`` and ``--shrink``, of which one may be given.
+
+    Args:
+        macs: Any limit.
+        shrink: One that divides the teacher's, such as ``12x``.
+
+    Raises:
+        ConfigError: If both are given, or the second does not end with an x.
+    """
+    if shrink is None:
+        return macs
+    if macs is not None:
+        raise ConfigError("--macs and --shrink are both given", hint="give one of the two")
+    if not shrink.lower().endswith("x"):
+        raise ConfigError(f"'{shrink}' of --shrink is no factor", hint="for example --shrink 12x")
+    return shrink
 
 
 def chosen(**sections: Mapping[str, Any]) -> dict[str, Any]:

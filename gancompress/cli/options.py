@@ -52,6 +52,25 @@ Macs: TypeAlias = Annotated[
 Params: TypeAlias = Annotated[
     str | None, typer.Option(help="Most parameters: 400K, or 8x for an eighth of the teacher's.")
 ]
+PublishedMacs: TypeAlias = Annotated[
+    str | None, typer.Option(help="Most MACs as the published tables count them.")
+]
+Memory: TypeAlias = Annotated[
+    str | None, typer.Option(help="Most bytes of activations: 64M, or 4x for a quarter.")
+]
+LatencyMs: TypeAlias = Annotated[
+    str | None, typer.Option(help="Longest median of a forward pass: 20, or 4x for a quarter.")
+]
+On: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--on", metavar="TARGET", help="What --latency-ms is measured on: torch, onnx."),
+]
+Shrink: TypeAlias = Annotated[
+    str | None, typer.Option(metavar="12x", help="The same as --macs 12x.")
+]
+Sampler: TypeAlias = Annotated[
+    str | None, typer.Option(help="evolution, random, exhaustive, tpe, gp or nsga2.")
+]
 Decompose: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -71,6 +90,14 @@ Steps: TypeAlias = Annotated[int | None, typer.Option(help="Optimiser steps.")]
 ScaledSteps: TypeAlias = Annotated[
     int | None,
     typer.Option("--steps", help="Steps of distillation; those of fine-tuning follow."),
+]
+WorkerCount: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--workers", metavar="N", help="Processes that score subnets at once."),
+]
+Cluster: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--ray", metavar="ADDRESS", help="A Ray cluster to score on: HOST:PORT or auto."),
 ]
 Run: TypeAlias = Annotated[Path, typer.Argument(help="The run directory.")]
 Out: TypeAlias = Annotated[Path, typer.Option(help="The run directory.")]

@@ -1,5 +1,6 @@
 """``gancompress sensitivity``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from gancompress.cli import options as shared
 from gancompress.cli.context import Globals
-from gancompress.cli.given import Given, ignoring, listed
+from gancompress.cli.given import Given, ignoring, listed, metric_options
 from gancompress.errors import ConfigError, MissingExtraError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def sensitivity(
         list[str] | None,
         typer.Option(help="A distance to the teacher's pictures; the first one decides."),
     ] = None,
+    metric_option: shared.MetricOptions = None,
     samples: Annotated[int, typer.Option(help="Held-out pictures to compare.")] = 32,
     ratios: Annotated[
         list[str] | None,
@@ -72,16 +74,21 @@ def sensitivity(
         data,
         {"space": {"ignored": ignoring(ignore, ignore_pattern, ignore_type)}},
     )
+    metrics = metric_options(metric_option)
     if run is None:
-        chosen, merged = given.settle(host)
-        examined = begin_sensitivity(out, chosen, merged, host, question, teacher=teacher)
+        chosen, merged = replace(given, settings={**given.settings, "metrics": metrics}).settle(
+            host
+        )
+        examined = begin_sensitivity(
+            out, chosen, merged, host, question, teacher=teacher, trust=options.trust
+        )
     elif given != Given((None,), settings={"space": {"ignored": None}}) or teacher is not None:
         raise ConfigError(
             f"'{run}' has a teacher and a configuration of its own",
             hint="leave the other options out, or the run directory",
         )
     else:
-        examined = Examined.of_run(run, host, question)
+        examined = Examined.of_run(run, host, question, metrics=metrics, trust=options.trust)
     with options.observer(host, examined.run) as emit, examined.open() as held:
         report = measure_sensitivity(examined, question, emit=emit)
         picture = plot or held.path("sensitivity.png")

@@ -1,4 +1,4 @@
-"""The verbs that go on with a run directory: search, finetune, export, evaluate, bench."""
+"""The verbs that go on with a run directory: finetune, export, evaluate, bench."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -10,6 +10,7 @@ import typer
 from gancompress.cli import options as shared
 from gancompress.cli.context import Globals
 from gancompress.cli.given import chosen, metric_options
+from gancompress.cli.processes import follows
 
 if TYPE_CHECKING:
     from gancompress.compress import Project
@@ -18,54 +19,6 @@ if TYPE_CHECKING:
     from gancompress.store import RunDirectory
 
     Work = Callable[[RunDirectory, Project, Emit], object]
-
-
-def search(
-    context: typer.Context,
-    run: shared.Run,
-    trials: shared.Trials = None,
-    macs: shared.Macs = None,
-    params: shared.Params = None,
-    sampler: Annotated[str | None, typer.Option(help="evolution, random or tpe.")] = None,
-    score: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="The metric that subnets are scored by.")
-    ] = None,
-    metric_option: shared.MetricOptions = None,
-    seeds: Annotated[
-        bool | None, typer.Option("--seeds", help="Score what the sensitivity predicts best early.")
-    ] = None,
-) -> None:
-    """Score subnets of the distilled supernet under a budget, without retraining.
-
-    Example: gancompress search runs/small --macs 8x --trials 40
-    """
-    from gancompress.compress import read_summary, search_subnet
-
-    settings = {
-        "macs": macs,
-        "params": params,
-        "trials": trials,
-        "sampler": sampler,
-        "score": score,
-        "seeds": seeds,
-    }
-    made = _go_on(
-        context,
-        run,
-        "search",
-        ("distill",),
-        lambda run, project, emit: search_subnet(run, project, emit=emit),
-        chosen(search=settings, **_metrics(metric_option)),
-    )
-    summary = read_summary(made, "search")
-    best = summary["best"]
-    cost = best["cost"]
-    context.obj.show(
-        summary,
-        f"best of {summary['trials']} subnets: number {best['number']}, "
-        f"{cost['macs']:,} MACs, {cost['params']:,} parameters, score {best['score']}\n"
-        f"trials: {made.path('trials.json')}",
-    )
 
 
 def finetune(
@@ -81,16 +34,17 @@ def finetune(
     Example: gancompress finetune runs/small --steps 1000
     """
     from gancompress.compress import begun_subnet, finetune_subnet, read_summary
+    from gancompress.report import save_grid
     from gancompress.store import RunDirectory
 
     widths = _subnet(subnet)
     chosen_by_search = widths is None and begun_subnet(RunDirectory(run)) is None
-    made = _go_on(
+    made = go_on(
         context,
         run,
         "finetune",
         ("distill", "search") if chosen_by_search else ("distill",),
-        lambda run, project, emit: finetune_subnet(run, project, widths, emit=emit),
+        lambda run, project, emit: finetune_subnet(run, project, widths, draw=save_grid, emit=emit),
         chosen(finetune={"steps": steps}),
         again=widths is not None,  # whether they are the same is looked at there
     )
@@ -125,7 +79,7 @@ def export(
     """
     from gancompress.compress import export_models, read_summary
 
-    made = _go_on(
+    made = go_on(
         context,
         run,
         "export",
@@ -165,7 +119,7 @@ def evaluate(
     from gancompress.compress import evaluate_models, read_summary
     from gancompress.report import save_grid
 
-    made = _go_on(
+    made = go_on(
         context,
         run,
         "evaluate",
@@ -183,7 +137,7 @@ def bench(context: typer.Context, run: shared.Run) -> None:
     """
     from gancompress.compress import bench_models, read_summary
 
-    made = _go_on(
+    made = go_on(
         context,
         run,
         "bench",
@@ -194,7 +148,7 @@ def bench(context: typer.Context, run: shared.Run) -> None:
     context.obj.show_figures(made, read_summary(made, "bench"))
 
 
-def _go_on(
+def go_on(
     context: typer.Context,
     root: Path,
     stage: str,
@@ -203,17 +157,40 @@ def _go_on(
     changes: Mapping[str, Any] | None = None,
     *,
     again: bool = False,
+    growing: bool = False,
 ) -> "RunDirectory":
     """Do one stage in a run that is there, and write the summary anew.
 
-    The data are not even opened for a stage that is done, unless it is asked for `again`.
+    The data are not even opened for a stage that is done, unless it is asked for again.
+
+    Args:
+        context: Holds the global options.
+        root: The run directory.
+        stage: The stage.
+        needed: Stages that must be done.
+        work: Does it.
+        changes: Nested settings that differ from those of the run.
+        again: Whether a stage that is done is done once more.
+        growing: Whether a search that has begun may be given more trials.
+
+    Returns:
+        The run directory.
     """
     options: Globals = context.obj
     from gancompress.compress import Job, write_summary
     from gancompress.compress.stage import skip
 
     host = options.host()
-    job = Job.resume(root, host, stage=stage, needed=needed, changes=changes, trust=options.trust)
+    job = Job.resume(
+        root,
+        host,
+        stage=stage,
+        needed=needed,
+        changes=changes,
+        trust=options.trust,
+        device=options.device,
+        growing=growing,
+    )
     run = job.run
     with (
         options.observer(host, run) as emit,
@@ -223,7 +200,8 @@ def _go_on(
             skip(run, stage, emit)
         else:
             work(run, project, emit)
-            write_summary(run)
+            if not follows():
+                write_summary(run)
     return run
 
 

@@ -29,6 +29,7 @@ def train(
     """
     options: Globals = context.obj
     from gancompress.compress import begin_teacher
+    from gancompress.report import save_grid
     from gancompress.store import RunDirectory
 
     host = options.host()
@@ -46,7 +47,15 @@ def train(
     chosen, merged = given.settle(host)
     run = RunDirectory(out)
     with options.observer(host, run) as emit:
-        teacher = begin_teacher(run, chosen, merged, resolve=host.resolve_generator, emit=emit)
+        teacher = begin_teacher(
+            run,
+            chosen,
+            merged,
+            resolve=host.resolve_generator,
+            device=options.device,
+            draw=save_grid,
+            emit=emit,
+        )
     options.show(
         {
             "generator": str(teacher.generator),

@@ -3,11 +3,18 @@
 from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
 from gancompress.compress.configure import configure, scale_steps
 from gancompress.compress.generator import build_generator
-from gancompress.compress.inspect_data import DataReport, PartFigures, Problem, inspect_data
+from gancompress.compress.inspect_data import (
+    DataReport,
+    PartFigures,
+    Problem,
+    inspect_data,
+    metrics_asked,
+)
 from gancompress.compress.job import Job
 from gancompress.compress.opening import open_run, open_teacher_run, read_config
 from gancompress.compress.pipeline import Outcome, compress, exported_file, run_stages
 from gancompress.compress.prepare import Project, prepare
+from gancompress.compress.ranking import check_ranking
 from gancompress.compress.real_pictures import keep_statistics
 from gancompress.compress.records import load_sensitivity, read_summary
 from gancompress.compress.results import (
@@ -16,6 +23,7 @@ from gancompress.compress.results import (
     evaluate_pair,
     export_models,
 )
+from gancompress.compress.searching import search_subnet
 from gancompress.compress.sensitivity import (
     Examined,
     Question,
@@ -26,10 +34,10 @@ from gancompress.compress.stages import (
     begun_subnet,
     distill_supernet,
     finetune_subnet,
-    search_subnet,
 )
 from gancompress.compress.summary import summarise, write_summary
 from gancompress.compress.teacher import Lesson, Teacher, begin_teacher, train_teacher
+from gancompress.compress.workers import Workers
 
 __all__ = [
     "DataReport",
@@ -43,11 +51,13 @@ __all__ = [
     "Question",
     "Teacher",
     "TeacherWeights",
+    "Workers",
     "begin_sensitivity",
     "begin_teacher",
     "begun_subnet",
     "bench_models",
     "build_generator",
+    "check_ranking",
     "compress",
     "configure",
     "distill_supernet",
@@ -61,6 +71,7 @@ __all__ = [
     "keep_teacher",
     "load_sensitivity",
     "measure_sensitivity",
+    "metrics_asked",
     "open_run",
     "open_teacher_run",
     "prepare",

@@ -1,5 +1,6 @@
 """A teacher's weights: where they are found, what identifies them, and a copy in the run."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,8 @@ STAGE: Final = "teacher"
 GENERATOR: Final = "generator.safetensors"
 DISCRIMINATORS: Final = "discriminators.safetensors"
 _LISTED: Final = 10
+# latest_net_G.pth, latest_net_G_A.pth, full-G.pth: by convention its critic has a D for the G.
+_GENERATOR_FILE: Final = re.compile(r"^(|.*[-_.]|.*net)G(?=[-_.])")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,11 +30,14 @@ class TeacherWeights:
         generator: The generator's state dict.
         discriminators: The discriminators' state dict; None where only a generator is at hand.
         source: Where they come from, for errors and for the record.
+        beside: The file that the discriminators were found in, where that lies beside the
+            generator's; None otherwise.
     """
 
     generator: Mapping[str, Tensor]
     discriminators: Mapping[str, Tensor] | None
     source: str
+    beside: Path | None = None
 
     @classmethod
     def read(cls, path: Path) -> "TeacherWeights":
@@ -40,7 +46,9 @@ class TeacherWeights:
         Args:
             path: A folder with ``generator.safetensors`` and, if there are any,
                 ``discriminators.safetensors``; the run directory of a training; or one file with
-                the generator's weights, safetensors or PyTorch.
+                the generator's weights, safetensors or PyTorch. Beside a file whose name has a
+                ``G`` for the generator, such as ``latest_net_G.pth``, lie its discriminators, if
+                there is one with a ``D`` in its place.
 
         Returns:
             The weights.
@@ -49,7 +57,9 @@ class TeacherWeights:
             CheckpointError: If there are none, or a file is truncated or unsafe.
         """
         if path.is_file():
-            return cls(load_weights(path), None, str(path))
+            beside = _critic_beside(path)
+            critic = None if beside is None else load_weights(beside)
+            return cls(load_weights(path), critic, str(path), beside)
         folder = _folder(path)
         critics = folder / DISCRIMINATORS
         return cls(
@@ -155,6 +165,13 @@ def _shape(tensor: Tensor) -> str:
 def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
     return f"{', '.join(names[:_LISTED])}{more}"
+
+
+def _critic_beside(path: Path) -> Path | None:
+    """Find the discriminator of a generator's file by its name."""
+    name = _GENERATOR_FILE.sub(r"\g<1>D", path.name)
+    beside = path.with_name(name)
+    return beside if name != path.name and beside.is_file() else None
 
 
 def _folder(path: Path) -> Path:

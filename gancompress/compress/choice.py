@@ -1,7 +1,10 @@
 """The layers that ``decompose.layers = "auto"`` chooses, and the record of it in the run."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -10,14 +13,17 @@ from torch import Tensor
 from gancompress.compress.metrics import distances
 from gancompress.compress.pictures import batches_of
 from gancompress.config import RunConfig
+from gancompress.errors import StorageError
 from gancompress.events import Emit, Notice, discard
 from gancompress.graph import IgnoredScope, TracedGenerator
 from gancompress.metrics import Metric
 from gancompress.passes import residual_convolutions
 from gancompress.sensitivity import SensitivityReport, joint_loss, sensitivity
-from gancompress.store import RunDirectory, write_json
+from gancompress.store import RunDirectory, cache_folder, write_json
+from gancompress.store.atomic import storage_errors
 
 FILE: Final = "decompose.json"
+_FOLDER: Final = "sensitivity"
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,9 @@ def choose_layers(
 ) -> Choice:
     """Measure the teacher's layers one by one, and choose those to decompose.
 
+    There is no run directory yet, so every layer that is measured is remembered in the user's
+    cache: after an interruption, and in another run of the same teacher, the measurement goes on.
+
     Args:
         config: Its ``decompose`` has the limit, the metric and the number of pictures.
         folded: The teacher, weights folded.
@@ -77,6 +86,8 @@ def choose_layers(
         ratios=(),
         calibration=calibration,
         ignored=ignored,
+        storage=_journal(config, emit),
+        settings=metric_settings([settings.metric], config),
         emit=emit,
     )
     layers = _chosen(report, config, folded)
@@ -110,6 +121,44 @@ def calibration_inputs(data: Mapping[str, Any], config: RunConfig) -> list[tuple
     most = config.decompose.fit
     train = batches_of(data["train"], config.seed, most=most) if most else []
     return [batch.inputs for batch in train]
+
+
+def metric_settings(names: Iterable[str], config: RunConfig) -> dict[str, Any]:
+    """Return the options of metrics, on which what was measured by them depends.
+
+    Args:
+        names: The metrics.
+        config: The configuration.
+
+    Returns:
+        JSON values by metric; nothing for a metric without options.
+    """
+    chosen = config.model_dump(mode="json", include={"metrics"})["metrics"]
+    return {name: chosen[name] for name in names if chosen.get(name)}
+
+
+def _journal(config: RunConfig, emit: Emit) -> Path | None:
+    """Return the cache file of a teacher's layers; None where there is none to write."""
+    if config.teacher_sha256 is None:
+        return None
+    keys = {"family", "generator", "options", "seed", "teacher_sha256"}
+    known = {
+        **config.model_dump(mode="json", include=keys),
+        **config.decompose.model_dump(mode="json", include={"samples", "fit"}),
+        "ignored": config.space.ignored.model_dump(mode="json"),
+        "metrics": metric_settings([config.decompose.metric], config),
+    }
+    name = sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
+    path = cache_folder() / _FOLDER / f"{name}.jsonl"
+    try:
+        with storage_errors(path.parent):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("ab").close()
+    except StorageError as error:  # a choice does not end for want of a cache
+        text = f"what 'auto' measures is not remembered: {error.message}"
+        emit(Notice("prepare", text))
+        return None
+    return path
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:

@@ -3,15 +3,18 @@
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import numpy as np
-from PIL import Image
 
+from gancompress.compress.file_facts import FileFacts, changes
+from gancompress.compress.metrics import find_metrics
 from gancompress.compress.prepare import SPLITS
+from gancompress.config import RunConfig
 from gancompress.errors import GancompressError
 from gancompress.events import Emit, StageFinished, StageProgress, StageStarted, discard
 from gancompress.gan import (
@@ -22,6 +25,7 @@ from gancompress.gan import (
     read_labels,
     read_picture,
 )
+from gancompress.metrics import Metric
 
 FEW: Final = 32
 _STAGE: Final = "verify"
@@ -88,8 +92,17 @@ class DataReport:
         return not self.errors
 
 
-def inspect_data(family: AnyFamily, options: Any, *, emit: Emit = discard) -> DataReport:
+def inspect_data(
+    family: AnyFamily,
+    options: Any,
+    *,
+    asked: Mapping[str, Sequence[Metric]] = MappingProxyType({}),
+    emit: Emit = discard,
+) -> DataReport:
     """Read every file of a family's data, and list what is wrong with each.
+
+    What is read otherwise than it lies there, such as a palette or a picture that is turned, is a
+    warning: one for each kind and folder.
 
     Where the family does not say how its data lie in folders, every split is opened and every
     sample read, and only the family's own errors are found.
@@ -97,6 +110,7 @@ def inspect_data(family: AnyFamily, options: Any, *, emit: Emit = discard) -> Da
     Args:
         family: The GAN family.
         options: Its options, which name the folder.
+        asked: Metrics by the split that they are to measure on: too few pictures are an error.
         emit: Receives events.
 
     Returns:
@@ -104,10 +118,30 @@ def inspect_data(family: AnyFamily, options: Any, *, emit: Emit = discard) -> Da
     """
     folders = family.folders(options)
     if not folders:
-        return _open(family, options)
-    look = _Look(emit)
-    look.all(folders)
-    return DataReport(tuple(look.figures), tuple(look.problems))
+        report = _open(family, options)
+    else:
+        look = _Look(emit)
+        look.all(folders)
+        report = DataReport(tuple(look.figures), tuple(look.problems))
+    few = tuple(_too_few(report.figures, asked))
+    return replace(report, problems=(*report.problems, *few))
+
+
+def metrics_asked(
+    config: RunConfig, offered: Mapping[str, Metric], more: Sequence[str] = ()
+) -> dict[str, tuple[Metric, ...]]:
+    """Return the metrics that a run will measure by, by split.
+
+    Args:
+        config: Names the metric that a search scores with and those of the evaluation.
+        offered: What plugins and the core offer, by name, with their options.
+        more: Names of further ones, for the evaluation.
+
+    Raises:
+        ConfigError: If there is none of a name.
+    """
+    names = {"val": [config.search.score], "test": [*config.evaluate.metrics, *more]}
+    return {split: tuple(find_metrics(of, offered).values()) for split, of in names.items()}
 
 
 class _Look:
@@ -150,24 +184,23 @@ class _Look:
                     self._note(split, path, f"it has no partner in {' and '.join(without)}")
 
     def _check_part(self, split: SplitFolders, part: Part, paths: Sequence[Path]) -> None:
-        sizes: list[tuple[int, int]] = []
-        modes: Counter[str] = Counter()
+        files: list[FileFacts] = []
         for path in paths:
             self._done += 1
             self._emit(StageProgress(_STAGE, self._done))
             try:
-                size, mode = _read(part, path)
+                files.append(_read(part, path))
             except (GancompressError, OSError) as error:
                 text = error.message if isinstance(error, GancompressError) else str(error)
                 self._note(split, path, text)
                 continue
-            sizes.append(size)
-            modes[mode] += 1
-            for text in _faults(part, path, size):
+            for text in _faults(part, path, files[-1].size):
                 self._note(split, path, text)
             if part.kind != "labels":
                 self._check_leak(split, path)
-        self.figures.append(_figures(split.split, part.name, sizes, modes))
+        self.figures.append(_figures(split.split, part.name, files))
+        for text in changes(part, files):
+            self._note(split, part.folder, text, "warning")
         if paths and len(paths) < FEW:
             text = f"{len(paths)} pictures are few: figures of them are mostly chance"
             self._note(split, part.folder, text, "warning")
@@ -189,12 +222,11 @@ class _Look:
         self.problems.append(Problem(split.split, str(path), text, severity))
 
 
-def _read(part: Part, path: Path) -> tuple[tuple[int, int], str]:
-    """Decode a file as the family would, and return its size and mode."""
+def _read(part: Part, path: Path) -> FileFacts:
+    """Decode a file as the family would, and return what it is like."""
     # First as the family does: what Pillow takes for an attack must not be opened otherwise.
     height, width = (read_labels(path) if part.kind == "labels" else read_picture(path)).shape[:2]
-    with Image.open(path) as image:
-        return (width, height), image.mode
+    return replace(FileFacts.read(path), size=(width, height))
 
 
 def _faults(part: Part, path: Path, size: tuple[int, int]) -> Iterator[str]:
@@ -209,13 +241,27 @@ def _faults(part: Part, path: Path, size: tuple[int, int]) -> Iterator[str]:
             yield f"the labels {ids} are outside the map"
 
 
-def _figures(
-    split: str, part: str, sizes: Sequence[tuple[int, int]], modes: Mapping[str, int]
-) -> PartFigures:
-    if not sizes:
+def _figures(split: str, part: str, files: Sequence[FileFacts]) -> PartFigures:
+    if not files:
         return PartFigures(split, part, 0)
-    ranked = sorted(sizes, key=lambda size: size[0] * size[1])
-    return PartFigures(split, part, len(sizes), ranked[0], ranked[-1], dict(modes))
+    ranked = sorted((f.size for f in files), key=lambda size: size[0] * size[1])
+    modes = Counter(f.mode for f in files)
+    return PartFigures(split, part, len(files), ranked[0], ranked[-1], dict(modes))
+
+
+def _too_few(
+    figures: Sequence[PartFigures], asked: Mapping[str, Sequence[Metric]]
+) -> Iterator[Problem]:
+    """Find the metrics that a split has too few pictures for."""
+    for split, metrics in asked.items():
+        counts = [row.pictures for row in figures if row.split == split]
+        for metric in metrics:
+            if counts and 0 < min(counts) < metric.fewest:
+                text = (
+                    f"the metric '{metric.name}' needs at least {metric.fewest:,} pictures, and "
+                    f"there are {min(counts):,}"
+                )
+                yield Problem(split, split, text)
 
 
 def _open(family: AnyFamily, options: Any) -> DataReport:

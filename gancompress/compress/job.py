@@ -2,23 +2,24 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
 from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
-from gancompress.compress.choice import keep_choice, known_choice
+from gancompress.compress.choice import Choice, keep_choice, known_choice
 from gancompress.compress.configure import override
 from gancompress.compress.generator import build_generator
 from gancompress.compress.metrics import configure_metrics
 from gancompress.compress.opening import open_run, read_config
 from gancompress.compress.preflight import check_parts, rehearse
-from gancompress.compress.prepare import Project, prepare
+from gancompress.compress.prepare import Origin, Project, prepare
 from gancompress.compress.results import is_evaluated
 from gancompress.compress.stage import pending, require
 from gancompress.config import RunConfig
+from gancompress.distill import Team
 from gancompress.errors import CheckpointError, ConfigError
 from gancompress.events import Emit, discard
 from gancompress.gan import AnyFamily
@@ -39,6 +40,9 @@ class Job:
         generator: The user's own generator as a module; None where the configuration names it.
         trust: Whether files that run code when they are loaded, and that the options of metrics
             name, may be loaded.
+        device: Where it trains and scores; see `find_device`.
+        given: Whether the generator was given as a module, which no reference names.
+        growing: See `open_run`.
     """
 
     run: RunDirectory
@@ -48,6 +52,9 @@ class Job:
     teacher: TeacherWeights
     generator: nn.Module | None = None
     trust: bool = False
+    device: str | None = None
+    given: bool = False
+    growing: bool = False
 
     @classmethod
     def begin(
@@ -60,6 +67,7 @@ class Job:
         teacher: Path | None = None,
         generator: nn.Module | None = None,
         trust: bool = False,
+        device: str | None = None,
     ) -> "Job":
         """Gather what a run is made from; nothing is written yet.
 
@@ -72,12 +80,13 @@ class Job:
                 that the user's own generator holds.
             generator: The user's own generator as a module, in place of a reference.
             trust: See `Job`.
+            device: See `Job`.
 
         Raises:
             CheckpointError: If the weights are missing, damaged or unsafe.
             ConfigError: If no teacher is named.
         """
-        run = RunDirectory(out)
+        run, given = RunDirectory(out), generator is not None
         if generator is None and config.generator is not None:
             generator = build_generator(family, config, host.resolve_generator)
         place = teacher or config.teacher
@@ -91,7 +100,7 @@ class Job:
                 hint=f"add --teacher PATH; `gancompress train {family.name}` makes one",
             )
         known = config.model_copy(update={"teacher_sha256": weights.sha256})
-        return cls(run, family, known, host, weights, generator, trust)
+        return cls(run, family, known, host, weights, generator, trust, device, given)
 
     @classmethod
     def resume(
@@ -103,6 +112,8 @@ class Job:
         needed: tuple[str, ...],
         changes: Mapping[str, Any] | None = None,
         trust: bool = False,
+        device: str | None = None,
+        growing: bool = False,
     ) -> "Job":
         """Go on with a run from what is in its directory.
 
@@ -113,6 +124,8 @@ class Job:
             needed: Stages that must be done.
             changes: Nested settings that differ from those of the run.
             trust: See `Job`.
+            device: See `Job`.
+            growing: See `open_run`.
 
         Raises:
             RunError: If it is no run directory, or an earlier stage is not done.
@@ -127,7 +140,7 @@ class Job:
         if config.generator is not None:
             generator = build_generator(family, config, host.resolve_generator)
         teacher = own_teacher(run, config)
-        return cls(run, family, config, host, teacher, generator, trust)
+        return cls(run, family, config, host, teacher, generator, trust, device, growing=growing)
 
     @contextmanager
     def open(
@@ -157,17 +170,23 @@ class Job:
             RunError: If another process holds the directory, or its configuration differs.
             GancompressError: If a stage could not be done; see `preflight`.
         """
-        todo = tuple(stages) if again else self._pending(stages)
+        team = Team.join()
+        todo = team.share(tuple(stages) if again else self._pending(stages))
         made: list[Project] = []
 
         def check() -> None:
-            if todo:
+            if todo and team.leads:
                 made.append(self._prepare(todo, later, emit))
+                team.share(made[0].choice)
+            elif todo:
+                # What is downloaded is there by now, and layers are not measured twice.
+                made.append(self._prepare(todo, later, emit, team.share(None)))
 
-        with open_run(self.run, self.config, check):
-            keep_teacher(self.run, self.teacher)
-            for project in made:
-                keep_choice(self.run, project.choice)
+        with open_run(self.run, self.config, check, growing=self.growing):
+            if team.leads:
+                keep_teacher(self.run, self.teacher)
+                for project in made:
+                    keep_choice(self.run, project.choice)
             yield next(iter(made), None)
 
     def _pending(self, stages: Sequence[str]) -> tuple[str, ...]:
@@ -176,10 +195,26 @@ class Job:
             return (*todo, "evaluate")
         return todo
 
-    def _prepare(self, stages: Sequence[str], later: Sequence[str], emit: Emit) -> Project:
+    def _prepare(
+        self,
+        stages: Sequence[str],
+        later: Sequence[str],
+        emit: Emit,
+        choice: Choice | None = None,
+    ) -> Project:
         host, targets = self.host, tuple(self.host.export_targets().values())
         metrics = configure_metrics(host.metrics(), self.config.metrics, trust=self.trust)
-        check_parts(self.config, targets, metrics, stages, later, emit=emit)
+        losses = host.distill_losses()
+        check_parts(
+            self.config,
+            targets,
+            metrics,
+            stages,
+            later,
+            losses=losses,
+            device=self.device,
+            emit=emit,
+        )
         project = prepare(
             self.family,
             self.config,
@@ -188,13 +223,28 @@ class Job:
             passes=host.passes(),
             targets=targets,
             metrics=metrics,
+            losses=losses,
             generator=self.generator,
-            choice=known_choice(self.run, self.config),
+            choice=choice or known_choice(self.run, self.config),
+            device=self.device,
             fitted=not self.run.stage_done("distill"),
             emit=emit,
         )
         rehearse(project, (*stages, *later))
-        return project
+        return replace(project, origin=self._origin())
+
+    def _origin(self) -> Origin:
+        host, found = self.host, self.host.discovered
+        objects: dict[str, Any] = {"generator": self.generator} if self.given else {}
+        if found is None:
+            offers = {"rules": host.op_rules(), "passes": host.passes(), "metrics": host.metrics()}
+            return Origin(
+                self.teacher, None, (), self.trust, {**objects, **offers, "family": self.family}
+            )
+        known = host.families().get(self.family.name)
+        if type(known) is not type(self.family):
+            objects["family"] = self.family
+        return Origin(self.teacher, *found, self.trust, objects)
 
 
 def own_teacher(run: RunDirectory, config: RunConfig) -> TeacherWeights:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from gancompress.config import RunConfig, parse
+from gancompress.distill import Team
 from gancompress.errors import RunError
 from gancompress.store import RunDirectory, write_json
 
@@ -23,6 +24,9 @@ _WORK: Final = ("stages", "checkpoints", "search.sqlite3")
 # How the teacher was trained, and what the recipe says about itself, change nothing in a run; the
 # teacher is known by its weights and not by where they lie.
 _OUTSIDE: Final = frozenset({"description", "demo", "train", "teacher"})
+# Settings of a training that change nothing in what it makes.
+_WATCHING: Final = ("sample_every", "trackers")
+_TRAININGS: Final = ("train", "distill", "finetune")
 # Only what makes a teacher: another distillation setting must not refuse its run directory.
 _TEACHER: Final = ("family", "options", "train", "seed")
 
@@ -71,9 +75,9 @@ def read_config(run: RunDirectory) -> RunConfig:
 
 @contextmanager
 def open_run(
-    run: RunDirectory, config: RunConfig, check: Check | None = None
+    run: RunDirectory, config: RunConfig, check: Check | None = None, *, growing: bool = False
 ) -> Iterator[RunDirectory]:
-    """Hold a run directory for this process.
+    """Hold a run directory for this process, or for the first of several that train together.
 
     The settings of a stage that has begun stay; those of a later one may change, and are
     written down. Before anything has begun, as after a mistake in the first call, all may change.
@@ -82,6 +86,8 @@ def open_run(
         run: The run directory; it is made where it does not exist.
         config: The configuration of this call.
         check: Called before anything is written; see `RunDirectory.open`.
+        growing: Whether a search that has begun may be given another number of trials: fewer are
+            the first ones of more.
 
     Yields:
         The run.
@@ -100,7 +106,9 @@ def open_run(
         _refuse_another_teacher(run, full, wanted)
         free = [stage for stage in _TRACES if not has_begun(run, stage)]
         agreed = {**wanted, **{stage: full[stage] for stage in (*free, *_REPEATABLE)}}
-        kept = _without_younger(agreed, full, known)
+        if growing:
+            agreed["search"] = {**agreed["search"], "trials": full["search"]["trials"]}
+        kept = _without_younger(_watched_as(agreed, full), full, known)
     with _opened(run, kept, wanted, check):
         yield run
 
@@ -109,7 +117,7 @@ def open_run(
 def open_teacher_run(
     run: RunDirectory, config: RunConfig, check: Check | None = None
 ) -> Iterator[RunDirectory]:
-    """Hold the run directory of a training for this process.
+    """Hold the run directory of a training for this process; see `open_run` about several.
 
     Args:
         run: The run directory; it is made where it does not exist.
@@ -125,8 +133,11 @@ def open_teacher_run(
         StorageError: If it cannot be written.
     """
     wanted = teacher_identity(config)
-    idle = run.path("config.json").is_file() and not _has_work(run)
-    with _opened(run, run.config if idle else wanted, wanted, check):
+    kept = wanted
+    if run.path("config.json").is_file():
+        known = run.config
+        kept = known if not _has_work(run) else _of_begun_teacher(run, wanted, known)
+    with _opened(run, kept, wanted, check):
         yield run
 
 
@@ -134,11 +145,41 @@ def open_teacher_run(
 def _opened(
     run: RunDirectory, known: dict[str, Any], wanted: dict[str, Any], check: Check | None
 ) -> Iterator[None]:
-    """Open a run that has one configuration, and give it another that may take its place."""
+    """Open a run that has one configuration, and give it another that may take its place.
+
+    Of several processes the first one holds it, and the others read what that one has written.
+    """
+    team = Team.join()
+    if not team.leads:
+        if check is not None:
+            check()
+        team.wait()  # until it is open
+        yield
+        team.wait()  # until it is closed, and everything has been written
+        return
     with run.open(known, check=check):
         if known != wanted:
             write_json(run.path("config.json"), wanted)
+        team.wait()
         yield
+    team.wait()
+
+
+def _watched_as(wanted: dict[str, Any], full: dict[str, Any]) -> dict[str, Any]:
+    """Take over, from what a run was begun with, how one looks at it: that may change."""
+    values = dict(wanted)
+    for stage in _TRAININGS:
+        if stage in wanted and stage in full:
+            values[stage] = {**wanted[stage], **{key: full[stage][key] for key in _WATCHING}}
+    return values
+
+
+def _of_begun_teacher(
+    run: RunDirectory, wanted: dict[str, Any], known: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the configuration of a training that has begun, if a call wants the same."""
+    full = teacher_identity(read_config(run))
+    return _without_younger(_watched_as(wanted, full), full, known)
 
 
 def _without_younger(

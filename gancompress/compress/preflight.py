@@ -1,12 +1,23 @@
 """What would stop a stage is found before the first one begins, and before a file is written."""
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from gancompress.compress.metrics import check_pairing, find_metrics, make_ready
 from gancompress.compress.prepare import Project
-from gancompress.compress.stages import candidates
-from gancompress.config import RunConfig
+from gancompress.compress.pricing import candidates
+from gancompress.compress.timing import EAGER
+from gancompress.config import DistillConfig, RunConfig
+from gancompress.cost import Budget
+from gancompress.distill import (
+    DistillLoss,
+    Team,
+    check_loop,
+    check_trackers,
+    find_device,
+    find_losses,
+)
 from gancompress.errors import DataError, MissingExtraError
 from gancompress.events import Emit, Notice, discard
 from gancompress.export import ExportTarget, check_target, find_target
@@ -25,6 +36,8 @@ def check_parts(
     stages: Sequence[str],
     later: Sequence[str] = (),
     *,
+    losses: Mapping[str, DistillLoss] = MappingProxyType({}),
+    device: str | None = None,
     emit: Emit = discard,
 ) -> None:
     """Make sure that what stages need beside the data is there; this takes no time.
@@ -36,20 +49,33 @@ def check_parts(
         stages: Stages that are about to begin.
         later: Stages of later calls: an optional library that they need may still be installed,
             so that it is missing is a notice only.
+        losses: Distillation losses by name; empty for the core's own.
+        device: Where it trains and scores; see `find_device`.
         emit: Receives events.
 
     Raises:
         MissingExtraError: If an optional library is not installed.
         CheckpointError: If the weights of the feature extractor are damaged.
-        ConfigError: If a metric is unknown.
+        ConfigError: If a metric or a distillation loss is unknown, or a training asks for what is
+            not to be had here.
         ExportError: If the export target is unknown, has no such precision, or does not run here.
     """
 
     def ready(*names: str) -> None:
         make_ready(find_metrics(names, metrics).values())
 
+    def search() -> None:
+        ready(config.search.score)
+        if config.search.latency_ms is not None and config.search.on != EAGER:
+            find_target(config.search.on, targets).check()
+
+    for stage, training in (("distill", config.distill), ("finetune", config.finetune)):
+        if stage in stages:
+            _check_training(training, device)
     checks: dict[str, Callable[[], object]] = {
-        "search": lambda: ready(config.search.score),
+        "distill": lambda: _check_losses(config.distill, losses),
+        "finetune": lambda: _check_losses(config.finetune, losses),
+        "search": search,
         "export": lambda: check_target(
             find_target(config.export.target, targets),
             config.export.device,
@@ -65,6 +91,18 @@ def check_parts(
             if stage in stages:
                 raise
             emit(Notice(stage, f"{error.message}; {error.hint}"))
+
+
+def _check_training(settings: DistillConfig, device: str | None) -> None:
+    team = Team.join()
+    check_loop(settings, team, find_device(device, team))
+    check_trackers(settings.trackers)
+
+
+def _check_losses(settings: DistillConfig, losses: Mapping[str, DistillLoss]) -> None:
+    Budget(settings.macs)  # refuses what is no budget
+    for loss in find_losses(settings.losses, losses).values():
+        loss.check()
 
 
 def rehearse(project: Project, stages: Sequence[str]) -> None:

@@ -15,8 +15,9 @@ from gancompress.compress.choice import Choice, calibration_inputs, choose_layer
 from gancompress.compress.generator import build_generator, check_fit, check_losses
 from gancompress.compress.pictures import batches_of
 from gancompress.config import DistillConfig, RunConfig
+from gancompress.distill import DistillLoss
 from gancompress.elastic import SearchSpace, Supernet
-from gancompress.errors import ConfigError, DataError
+from gancompress.errors import CheckpointError, ConfigError, DataError
 from gancompress.events import (
     Emit,
     Notice,
@@ -39,6 +40,30 @@ from gancompress.passes import (
 
 STAGE = "prepare"
 SPLITS = ("train", "val", "test")
+_NO_FIT = (
+    "give the options of the discriminator that it was trained with, or move the file away: then "
+    "the discriminators start from scratch"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """How another process finds what a project was made from.
+
+    Args:
+        teacher: The teacher's weights.
+        plugins: Unpackaged plugin files beside the installed plugins; None where plugins were
+            registered by hand, and what they offer is among the objects.
+        blocked: Names of plugins that are left out.
+        trust: Whether files that run code when they are loaded may be loaded.
+        objects: What has no name: ``generator``, ``family``, ``rules``, ``passes``, ``metrics``.
+    """
+
+    teacher: TeacherWeights
+    plugins: tuple[Path, ...] | None = ()
+    blocked: tuple[str, ...] = ()
+    trust: bool = False
+    objects: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,7 +80,10 @@ class Project:
         data: The data by split.
         targets: Export targets of plugins.
         metrics: Metrics by name; empty for the core's own.
+        losses: Distillation losses by name; empty for the core's own.
         choice: The layers that ``auto`` has chosen to decompose; None without it.
+        device: Where it is trained and scored; see `find_device`.
+        origin: How another process makes it again; None where it was prepared by hand.
     """
 
     config: RunConfig
@@ -67,7 +95,10 @@ class Project:
     data: Mapping[str, Any] = field(default_factory=dict)
     targets: tuple[ExportTarget, ...] = ()
     metrics: Mapping[str, Metric] = field(default_factory=dict)
+    losses: Mapping[str, DistillLoss] = field(default_factory=dict)
     choice: Choice | None = None
+    device: str | None = None
+    origin: Origin | None = None
 
     def batches(self, split: str, size: int = 32, most: int | None = None) -> list[Batch]:
         """Return the pictures of a split in order.
@@ -105,8 +136,10 @@ def prepare(
     passes: Sequence[GraphPass] = (),
     targets: Sequence[ExportTarget] = (),
     metrics: Mapping[str, Metric] = MappingProxyType({}),
+    losses: Mapping[str, DistillLoss] = MappingProxyType({}),
     generator: nn.Module | None = None,
     choice: Choice | None = None,
+    device: str | None = None,
     fitted: bool = True,
     emit: Emit = discard,
 ) -> Project:
@@ -121,10 +154,12 @@ def prepare(
             folds reparametrised weights.
         targets: Export targets of plugins.
         metrics: Metrics by name; empty for the core's own.
+        losses: Distillation losses by name; empty for the core's own.
         generator: The user's own generator, whose weights are replaced by the teacher's; None
             builds the family's.
         choice: The layers that ``auto`` has chosen before; None chooses them where it is asked
             for.
+        device: Where it is trained and scored; see `find_device`.
         fitted: Whether decomposed layers are fitted to training pictures; False saves the time
             where trained weights take their place.
         emit: Receives events.
@@ -149,7 +184,7 @@ def prepare(
     load_generator(net, weights, family, options)
     torch.manual_seed(config.seed)
     objective = family.objective(options)
-    _load_discriminators(objective, weights, emit)
+    load_discriminators(objective, weights, family, options, emit=emit)
     sample: Batch = data["train"][0]
     picture = check_fit(net, sample, config)
     for settings in (config.distill, config.finetune):
@@ -171,7 +206,18 @@ def prepare(
     supernet = Supernet(student, space, ignored=ignored)
     steps.finish()
     return Project(
-        config, family, options, traced, supernet, objective, data, tuple(targets), metrics, choice
+        config,
+        family,
+        options,
+        traced,
+        supernet,
+        objective,
+        data,
+        tuple(targets),
+        metrics,
+        losses,
+        choice,
+        device,
     )
 
 
@@ -203,6 +249,11 @@ def _check_target(settings: DistillConfig, sample: Batch) -> None:
         raise ConfigError(
             f"'recon_target' is '{settings.recon_target}', and the data have no pairs",
             hint="set it to 'teacher', or leave it at 'auto'",
+        )
+    if sample.target is None and settings.teacher == "online":
+        raise ConfigError(
+            "'teacher' is 'online', and the data have no targets that it could go on learning from",
+            hint="set it to 'frozen', or give paired data",
         )
 
 
@@ -247,12 +298,45 @@ def load_generator(
     load_into(net, state, weights.source)
 
 
-def _load_discriminators(objective: Objective, weights: TeacherWeights, emit: Emit) -> None:
-    if weights.discriminators is not None:
-        source = f"{weights.source}, its discriminators"
-        load_into(objective.discriminators, weights.discriminators, source)
-    elif any(True for _ in objective.discriminators.parameters()):
-        emit(Notice(STAGE, f"'{weights.source}' has no discriminators: they start from scratch"))
+def load_discriminators(
+    objective: Objective,
+    weights: TeacherWeights,
+    family: AnyFamily,
+    options: Any,
+    *,
+    emit: Emit = discard,
+) -> None:
+    """Load a teacher's discriminators, in a layout of the family's that it may know.
+
+    Args:
+        objective: Its discriminators are changed in place.
+        weights: The weights; without discriminators a notice says that they start from scratch.
+        family: The GAN family.
+        options: Its options.
+        emit: Receives events.
+
+    Raises:
+        CheckpointError: If they are of another architecture.
+    """
+    critics, state, beside = objective.discriminators, weights.discriminators, weights.beside
+    learning = any(True for _ in critics.parameters())
+    if state is None or (beside is not None and not learning):
+        if learning:
+            text = f"'{weights.source}' has no discriminators: they start from scratch"
+            emit(Notice(STAGE, text))
+        return
+    source = str(beside or f"{weights.source}, its discriminators")
+    if find_mismatch(critics, state):
+        state = family.import_discriminators(options, Path(source), state) or state
+    try:
+        load_into(critics, state, source)
+    except CheckpointError as error:
+        if beside is None:
+            raise
+        raise CheckpointError(error.message, hint=_NO_FIT) from None
+    if beside is not None:
+        text = f"'{beside}' lies beside '{weights.source}': the discriminators start from it"
+        emit(Notice(STAGE, text))
 
 
 class _Steps:

@@ -37,6 +37,21 @@ class TrialsRecord(Record):
     trials: list[TrialRecord]
 
 
+class _Ranked(Record):
+    number: int
+    widths: dict[str, int]
+    macs: int
+    score: float
+    finetuned: float
+
+
+class RankingRecord(Record):
+    """Subnets that were fine-tuned to check a ranking, in ``ranking.json``."""
+
+    steps: int
+    subnets: list[_Ranked]
+
+
 class _Search(Record):
     best: TrialRecord
     trials: int

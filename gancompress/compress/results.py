@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from gancompress.compress.metrics import compare, find_metrics
 from gancompress.compress.prepare import Project
+from gancompress.compress.pricing import teacher_cost
 from gancompress.compress.records import read_summary
 from gancompress.compress.stage import Stopwatch, is_done, require, skip
-from gancompress.compress.stages import compressed_net, teacher_cost
+from gancompress.compress.stages import compressed_net
 from gancompress.config import RunConfig
 from gancompress.cost import Cost, measure_cost, measure_latency_in_turns
+from gancompress.distill import Team, find_device
 from gancompress.events import Emit, Notice, StageProgress, StageStarted, discard
 from gancompress.export import CompressedModel, ExportReport, export, find_target
 from gancompress.gan import Batch
@@ -189,7 +191,8 @@ def evaluate_pair(
         The evaluation, which holds the teacher's scores too, and the costs of both.
     """
     teacher, batches = project.teacher.module, project.batches("test")
-    with _counted((teacher, compressed), 2 * len(batches), emit):
+    nets = (teacher, compressed)
+    with _placed(nets, project), _counted(nets, 2 * len(batches), emit):
         evaluation = evaluate(
             compressed,
             batches,
@@ -199,6 +202,19 @@ def evaluate_pair(
         )
     cost = measure_cost(compressed, project.teacher.example_inputs)
     return evaluation, teacher_cost(project), cost
+
+
+@contextmanager
+def _placed(nets: Sequence[nn.Module], project: Project) -> Iterator[None]:
+    """Have nets draw on the device that the project scores on, and bring them back."""
+    device = find_device(project.device, Team())
+    try:
+        for net in nets:
+            net.to(device)
+        yield
+    finally:
+        for net in nets:
+            net.cpu()
 
 
 @contextmanager
@@ -230,10 +246,9 @@ def _further(project: Project, compressed: nn.Module) -> dict[str, dict[str, Any
         "baseline": (project.baseline(batch) for batch in batches),
     }
     options = project.config.metrics
-    return {
-        name: {**row, "options": options.get(name, {})}
-        for name, row in compare(chosen, sources, batches).items()
-    }
+    with _placed((project.teacher.module, compressed), project):
+        rows = compare(chosen, sources, batches)
+    return {name: {**row, "options": options.get(name, {})} for name, row in rows.items()}
 
 
 @torch.no_grad()

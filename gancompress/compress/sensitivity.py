@@ -1,13 +1,15 @@
 """The sensitivity of a run's teacher: measured, written into the run, and gone on with."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
-from gancompress.compress.choice import calibration_inputs
+from gancompress.compress.choice import calibration_inputs, metric_settings
+from gancompress.compress.configure import override
 from gancompress.compress.generator import build_generator, check_fit
 from gancompress.compress.job import own_teacher
 from gancompress.compress.metrics import configure_metrics, distances
@@ -80,21 +82,31 @@ class Examined:
     measures: dict[str, Measure]
 
     @classmethod
-    def of_run(cls, root: Path, host: PluginHost, question: Question) -> "Examined":
+    def of_run(
+        cls,
+        root: Path,
+        host: PluginHost,
+        question: Question,
+        *,
+        metrics: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+        trust: bool = False,
+    ) -> "Examined":
         """Take the teacher of a run, of `train` or of what goes on from a teacher.
 
         Args:
             root: The run directory.
             host: The plugins.
             question: What is asked.
+            metrics: Options of metrics by name, in place of the run's own.
+            trust: See `of`.
 
         Raises:
             GancompressError: If it is no run directory, or something of it is missing.
         """
         run = RunDirectory(root)
-        config = read_config(run)
-        family = host.family(config.family)
-        return cls.of(run, family, config, own_teacher(run, config), host=host, question=question)
+        config = override(read_config(run), {"metrics": metrics} if metrics else {})
+        family, teacher = host.family(config.family), own_teacher(run, config)
+        return cls.of(run, family, config, teacher, host=host, question=question, trust=trust)
 
     @classmethod
     def of(
@@ -106,6 +118,7 @@ class Examined:
         *,
         host: PluginHost,
         question: Question,
+        trust: bool = False,
     ) -> "Examined":
         """Open the data and load the teacher; nothing is written.
 
@@ -116,6 +129,8 @@ class Examined:
             weights: The teacher's weights.
             host: The plugins.
             question: What is asked.
+            trust: Whether files that run code when they are loaded, and that the options of
+                metrics name, may be loaded.
 
         Raises:
             ConfigError: If a metric is unknown, or the generator does not fit the data.
@@ -123,7 +138,7 @@ class Examined:
             DataError: If the data cannot be read.
             MissingExtraError: If a library of a metric is not installed.
         """
-        offered = configure_metrics(host.metrics(), config.metrics)
+        offered = configure_metrics(host.metrics(), config.metrics, trust=trust)
         measures = distances(question.metrics, offered)
         options = family.options.model_validate(config.options)
         train, held_out = (open_split(family, options, split) for split in ("train", "val"))
@@ -152,7 +167,7 @@ class Examined:
             RunError: If another process holds it, or it is of another configuration.
             StorageError: If it cannot be written.
         """
-        if self.run.path("config.json").is_file() and read_config(self.run) == self.config:
+        if self.run.path("config.json").is_file() and _same(read_config(self.run), self.config):
             with self.run.open(self.run.config):
                 yield self.run
             return
@@ -169,6 +184,7 @@ def begin_sensitivity(
     question: Question,
     *,
     teacher: Path | None = None,
+    trust: bool = False,
 ) -> Examined:
     """Gather what is measured where there is no run yet; nothing is written.
 
@@ -180,6 +196,7 @@ def begin_sensitivity(
         question: What is asked.
         teacher: Where the teacher's weights lie; None takes the configuration's, or those that
             the user's own generator holds.
+        trust: See `Examined.of`.
 
     Raises:
         ConfigError: If no teacher is named.
@@ -197,7 +214,8 @@ def begin_sensitivity(
             hint=f"add --teacher PATH; `gancompress train {family.name}` makes one",
         )
     known = config.model_copy(update={"teacher_sha256": weights.sha256})
-    return Examined.of(RunDirectory(out), family, known, weights, host=host, question=question)
+    run = RunDirectory(out)
+    return Examined.of(run, family, known, weights, host=host, question=question, trust=trust)
 
 
 def measure_sensitivity(
@@ -228,11 +246,17 @@ def measure_sensitivity(
         calibration=examined.calibration,
         ignored=IgnoredScope(**dict(config.space.ignored)),
         storage=run.path(JOURNAL),
+        settings=metric_settings(question.metrics, config),
         emit=emit,
     )
     write_atomic(run.path(SENSITIVITY), report.to_json().encode())
     watch.finish({**asdict(question), "changes": len(report.layers) + len(report.groups)})
     return report
+
+
+def _same(known: RunConfig, wanted: RunConfig) -> bool:
+    """Whether a run is of a configuration, but for how metrics measure: that may change."""
+    return known.model_copy(update={"metrics": wanted.metrics}) == wanted
 
 
 def _inputs(data: Any, seed: int, most: int) -> Sequence[tuple[Any, ...]]:

@@ -1,107 +1,61 @@
 """Distil, search, fine-tune: each finds what an earlier run has finished, and goes on."""
 
 import json
-import math
-from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 import torch
 from torch import fx, nn
 
 from gancompress.compress.checkpoint import load_into
-from gancompress.compress.metrics import find_metrics, score_with
 from gancompress.compress.opening import has_begun
 from gancompress.compress.prepare import Project
-from gancompress.compress.records import load_sensitivity, read_summary
+from gancompress.compress.pricing import candidates, teacher_cost
+from gancompress.compress.records import read_summary
+from gancompress.compress.scoring import CALIBRATION_PICTURES
 from gancompress.compress.stage import Stopwatch, command, is_done, missing, require, skip
-from gancompress.compress.trials import load_trials, save_trials, trial_values
-from gancompress.cost import Budget, Cost, measure_cost
-from gancompress.distill import FitResult, distill
+from gancompress.compress.trials import load_trials
+from gancompress.distill import Draw, FitResult, Team, distill, shape_critics
 from gancompress.elastic import SubnetConfig, calibrate_batch_norm
-from gancompress.errors import CheckpointError, DataError, RunError, SubnetError
+from gancompress.errors import CheckpointError, RunError, SubnetError
 from gancompress.events import Emit, discard
 from gancompress.export import CompressedModel
-from gancompress.metrics import Figure, check_comparable
-from gancompress.search import SearchResult, search
-from gancompress.search.candidates import Candidates
-from gancompress.sensitivity import seeds
-from gancompress.store import RunDirectory, read_json, save_tensors, write_json
+from gancompress.gan import collate
+from gancompress.store import RunDirectory, save_tensors, write_json
 
-CALIBRATION_PICTURES = 128
 _PARTS = ("distill", "distill-discriminators")
 
 
-def distill_supernet(run: RunDirectory, project: Project, *, emit: Emit = discard) -> None:
+def distill_supernet(
+    run: RunDirectory, project: Project, *, draw: Draw | None = None, emit: Emit = discard
+) -> None:
     """Train the once-for-all supernet in place.
 
     Args:
         run: An open run directory; ``distill.safetensors`` and
             ``distill-discriminators.safetensors`` are written.
         project: What is trained.
+        draw: Writes sample pictures.
         emit: Receives events.
 
     Raises:
         BudgetError: If not even the smallest subnet would meet the budget of the search.
-        TrainingError: If a loss is not finite.
+        TrainingError: If the training has diverged twice.
     """
-    if skip(run, "distill", emit):
+    team = Team.join()
+    if team.share(skip(run, "distill", emit)):
         if missing(run, "distill") is None:
-            _load(run, project)
+            load_distilled(run, project)
         return
     # Minutes of training are not to end in a search that cannot succeed.
     candidates(project).check_budget()
     watch = Stopwatch(run, "distill")
-    result = _train(run, project, "distill", None, emit)
+    result = _train(run, project, "distill", None, draw=draw, emit=emit)
     modules: tuple[nn.Module, ...] = (project.supernet, project.objective.discriminators)
-    for name, module in zip(_PARTS, modules, strict=True):
-        save_tensors(run.path(f"{name}.safetensors"), module.state_dict())
-    watch.finish({"steps": result.steps, "metrics": dict(result.metrics)})
-
-
-def search_subnet(run: RunDirectory, project: Project, *, emit: Emit = discard) -> SearchResult:
-    """Score subnets on validation pictures, without retraining, within the budget.
-
-    The score is a metric against the real pictures, by default the Fréchet distance on
-    EfficientNet-Lite0 features.
-
-    Args:
-        run: An open run directory; ``search.sqlite3``, ``score.json`` and ``trials.json`` are
-            written.
-        project: Its supernet gets the distilled weights.
-        emit: Receives events.
-
-    Returns:
-        Every trial; of a search that is done, as it was written down.
-
-    Raises:
-        RunError: If there is no distilled supernet, or seeds are asked for where the sensitivity
-            was not measured.
-        BudgetError: If no subnet meets the budget.
-        DataError: If the pictures are too few for the metric, or it needs what the data lack.
-    """
-    if skip(run, "search", emit):
-        return load_trials(run.path("trials.json"))
-    require(run, "search", "distill", *(["sensitivity"] if project.config.search.seeds else []))
-    _load(run, project)
-    settings, inputs = project.config.search, project.teacher.example_inputs
-    watch = Stopwatch(run, "search")
-    found = search(
-        project.supernet,
-        budget=_budget(project),
-        score=_score(run, project),
-        cost=lambda net: measure_cost(net, inputs),
-        trials=settings.trials,
-        sampler=settings.sampler,
-        seeds=_seeds(run, project) if settings.seeds else (),
-        seed=project.config.seed,
-        storage=run.path("search.sqlite3"),
-        emit=emit,
-    )
-    save_trials(run.path("trials.json"), found)
-    best = trial_values(found.best)
-    score = read_json(run.path("score.json"))
-    watch.finish({"best": best, "trials": len(found.trials), "score": score})
-    return found
+    if team.leads:
+        for name, module in zip(_PARTS, modules, strict=True):
+            save_tensors(run.path(f"{name}.safetensors"), module.state_dict())
+        watch.finish({"steps": result.steps, "metrics": dict(result.metrics)})
 
 
 def finetune_subnet(
@@ -109,6 +63,7 @@ def finetune_subnet(
     project: Project,
     subnet: SubnetConfig | None = None,
     *,
+    draw: Draw | None = None,
     emit: Emit = discard,
 ) -> fx.GraphModule:
     """Train one subnet alone and take it out of the supernet.
@@ -118,6 +73,7 @@ def finetune_subnet(
         project: Its supernet gets the distilled weights.
         subnet: Its widths; None takes those that fine-tuning has begun with, or the best of the
             search.
+        draw: Writes sample pictures.
         emit: Receives events.
 
     Returns:
@@ -127,35 +83,55 @@ def finetune_subnet(
         RunError: If there is no distilled supernet, no search to take the best of, or the stage
             has begun with another subnet.
         SubnetError: If the widths are not in the space.
-        TrainingError: If a loss is not finite.
+        TrainingError: If the training has diverged twice.
     """
+    team = Team.join()
+    with team.first():
+        chosen = _begin_finetune(run, project, subnet, emit)
+    if chosen is None:
+        return compressed_net(run)
+    watch = Stopwatch(run, "finetune")
+    result = _train(run, project, "finetune", chosen, draw=draw, emit=emit)
+    if team.leads:
+        watch.finish(_keep_model(run, project, chosen, result))
+    team.wait()
+    return compressed_net(run)
+
+
+def _begin_finetune(
+    run: RunDirectory, project: Project, subnet: SubnetConfig | None, emit: Emit
+) -> SubnetConfig | None:
+    """Return the widths that are to be trained; None where the stage is done."""
     if subnet is None:
         subnet = begun_subnet(run)
     if is_done(run, "finetune") and subnet is not None:
         _settle_subnet(run, subnet)
     if skip(run, "finetune", emit):
-        return compressed_net(run)
+        return None
     require(run, "finetune", "distill", *(["search"] if subnet is None else []))
     chosen = load_trials(run.path("trials.json")).best.config if subnet is None else subnet
     project.supernet.activate(chosen)  # widths that do not fit are refused here
     _settle_subnet(run, chosen)
-    _load(run, project)
-    watch = Stopwatch(run, "finetune")
-    result = _train(run, project, "finetune", chosen, emit)
+    load_distilled(run, project)
+    return chosen
+
+
+def _keep_model(
+    run: RunDirectory, project: Project, chosen: SubnetConfig, result: FitResult
+) -> dict[str, Any]:
+    """Write ``model/``, and return the summary of the stage."""
     card = {"family": project.config.family, "recipe": project.config.recipe or ""}
     model = CompressedModel.from_supernet(project.supernet, chosen, card=card)
     calibrate_batch_norm(
         model.module, [b.inputs for b in project.batches("train", most=CALIBRATION_PICTURES)]
     )
     model.save(run.path("model"))
-    summary = {
+    return {
         "steps": result.steps,
         "metrics": dict(result.metrics),
         "widths": dict(chosen.widths),
         "costs": {"teacher": asdict(teacher_cost(project)), "compressed": asdict(model.cost)},
     }
-    watch.finish(summary)
-    return compressed_net(run)
 
 
 def compressed_net(run: RunDirectory) -> fx.GraphModule:
@@ -180,81 +156,22 @@ def compressed_net(run: RunDirectory) -> fx.GraphModule:
     return net
 
 
-def teacher_cost(project: Project) -> Cost:
-    """Measure what the teacher costs on one picture.
-
-    Args:
-        project: Gives the teacher.
-    """
-    return measure_cost(project.teacher.module, project.teacher.example_inputs)
-
-
-def _budget(project: Project) -> Budget:
-    settings = project.config.search
-    return Budget(settings.macs, settings.params).resolve(teacher_cost(project))
-
-
-def candidates(project: Project) -> Candidates:
-    """Return the subnets that a search may look at, with the budget that they have to meet.
-
-    Args:
-        project: Gives the supernet, the teacher and the settings.
-    """
-    supernet, inputs = project.supernet, project.teacher.example_inputs
-    return Candidates(
-        supernet.space.choices,
-        _budget(project),
-        lambda config: measure_cost(supernet.materialise(config), inputs),
-    )
-
-
-def _seeds(run: RunDirectory, project: Project) -> tuple[SubnetConfig, ...]:
-    supernet, inputs = project.supernet, project.teacher.example_inputs
-    return seeds(
-        load_sensitivity(run),
-        supernet.space,
-        budget=_budget(project),
-        price=lambda config: measure_cost(supernet.materialise(config), inputs),
-    )
-
-
-def _score(run: RunDirectory, project: Project) -> Callable[[nn.Module], float]:
-    settings = project.config.search
-    batches = project.batches("val", most=settings.pictures)
-    chosen = find_metrics([settings.score], project.metrics)[settings.score]
-    measure, protocol = score_with(chosen, batches)
-    _settle_score(run, Figure(settings.score, math.nan, protocol))
-    calibration = [b.inputs for b in project.batches("train", most=CALIBRATION_PICTURES)]
-
-    def score(net: nn.Module) -> float:
-        calibrate_batch_norm(net, calibration)
-        return measure(net)
-
-    return score
-
-
-def _settle_score(run: RunDirectory, score: Figure) -> None:
-    """Write down how subnets are scored, and refuse another way once a search has begun."""
-    place = run.path("score.json")
-    if place.is_file() and has_begun(run, "search"):
-        known = read_json(place, hint="remove it and 'search.sqlite3', and the search begins anew")
-        try:
-            check_comparable(Figure(str(known.get("metric")), math.nan, known["protocol"]), score)
-        except DataError as error:
-            raise RunError(
-                f"the search of '{run.root}' has begun with other scores: {error.message}",
-                hint=f"remove '{place}' and 'search.sqlite3' beside it, and it begins anew",
-            ) from None
-    write_json(place, {"metric": score.metric, "protocol": dict(score.protocol)})
-
-
-def _load(run: RunDirectory, project: Project) -> None:
+def load_distilled(run: RunDirectory, project: Project) -> None:
     """Put what distillation ended with into the project, in the mode of one that was just made.
 
     A supernet that this process has trained is in train mode, and its batch norms would count
     the batch on which fine-tuning matches its adapters.
+
+    Args:
+        run: A run directory in which ``distill`` is done.
+        project: Its supernet and discriminators change in place.
+
+    Raises:
+        CheckpointError: If a file is missing or damaged.
     """
     project.supernet.eval()
+    first = collate([project.data["train"][0]])
+    shape_critics(project.objective, project.config.distill, project.supernet, first)
     modules = (project.supernet, project.objective.discriminators)
     for name, module in zip(_PARTS, modules, strict=True):
         path = run.path(f"{name}.safetensors")
@@ -297,23 +214,37 @@ def _settle_subnet(run: RunDirectory, subnet: SubnetConfig) -> None:
             f"'finetune' of '{run.root}' has begun with other widths",
             hint=f"leave --subnet out, or compare with '{place}'",
         )
-    write_json(place, json.loads(subnet.to_json()))
+    if Team.join().leads:
+        write_json(place, json.loads(subnet.to_json()))
 
 
 def _train(
-    run: RunDirectory, project: Project, stage: str, subnet: SubnetConfig | None, emit: Emit
+    run: RunDirectory,
+    project: Project,
+    stage: str,
+    subnet: SubnetConfig | None,
+    *,
+    draw: Draw | None,
+    emit: Emit,
 ) -> FitResult:
     config = project.config
+    settings = config.distill if stage == "distill" else config.finetune
+    if settings.macs is None:
+        settings = settings.model_copy(update={"macs": config.search.macs})
     torch.manual_seed(config.seed)  # the adapters' first weights
     return distill(
         project.supernet,
         teacher=project.teacher,
         data=project.data["train"],
         objective=project.objective,
-        config=config.distill if stage == "distill" else config.finetune,
+        config=settings,
         subnet=subnet,
+        losses=project.losses,
         folder=run.path(f"checkpoints/{stage}"),
+        out=run.root,
         seed=config.seed,
         stage=stage,
+        device=project.device,
+        draw=draw,
         emit=emit,
     )

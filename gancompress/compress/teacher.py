@@ -18,7 +18,15 @@ from gancompress.compress.opening import open_teacher_run
 from gancompress.compress.prepare import open_split
 from gancompress.compress.stage import Stopwatch, is_done, skip
 from gancompress.config import RunConfig
-from gancompress.distill import TeacherTask, fit
+from gancompress.distill import (
+    Draw,
+    TeacherTask,
+    Team,
+    check_loop,
+    check_trackers,
+    find_device,
+    fit,
+)
 from gancompress.errors import ConfigError, GancompressError
 from gancompress.events import Emit, discard
 from gancompress.gan import AnyFamily, Batch, Objective, TeacherObjective, collate
@@ -100,6 +108,8 @@ def begin_teacher(
     config: RunConfig,
     *,
     resolve: Resolve | None = None,
+    device: str | torch.device | None = None,
+    draw: Draw | None = None,
     emit: Emit = discard,
 ) -> Teacher:
     """Train a teacher in a run directory, which is made once everything is known to fit.
@@ -109,6 +119,8 @@ def begin_teacher(
         family: The GAN family.
         config: The configuration.
         resolve: Turns the reference of the user's own generator into one.
+        device: See `find_device`.
+        draw: Writes sample pictures.
         emit: Receives events.
 
     Returns:
@@ -119,14 +131,23 @@ def begin_teacher(
         GancompressError: What `Lesson.prepare` and `train_teacher` raise.
     """
     lessons: list[Lesson] = []
+    team = Team.join()
+    done = team.share(is_done(run, STAGE))
 
     def check() -> None:
-        if not is_done(run, STAGE):
+        if done:
+            return
+        check_loop(config.train, team, find_device(device, team))
+        check_trackers(config.train.trackers)
+        with team.first():  # what is downloaded is then there
             own = None if config.generator is None else build_generator(family, config, resolve)
             lessons.append(Lesson.prepare(family, config, own))
 
     with open_teacher_run(run, config, check):
-        return train_teacher(run, family, config, lesson=next(iter(lessons), None), emit=emit)
+        lesson = next(iter(lessons), None)
+        return train_teacher(
+            run, family, config, lesson=lesson, device=device, draw=draw, emit=emit
+        )
 
 
 def train_teacher(
@@ -135,6 +156,8 @@ def train_teacher(
     config: RunConfig,
     *,
     lesson: Lesson | None = None,
+    device: str | torch.device | None = None,
+    draw: Draw | None = None,
     emit: Emit = discard,
 ) -> Teacher:
     """Train a teacher, or go on with one that was interrupted.
@@ -144,6 +167,8 @@ def train_teacher(
         family: The GAN family.
         config: The configuration; `config.train` and `config.options` are used.
         lesson: What it is trained with; None prepares it from the family and the configuration.
+        device: See `find_device`.
+        draw: Writes sample pictures.
         emit: Receives events.
 
     Returns:
@@ -152,10 +177,11 @@ def train_teacher(
     Raises:
         ConfigError: If the generator does not fit the data.
         DataError: If the data cannot be read.
-        TrainingError: If a loss is not finite.
+        TrainingError: If the training has diverged twice.
     """
     teacher = Teacher(run.path("teacher"))
-    if skip(run, STAGE, emit):
+    team = Team.join()
+    if team.share(skip(run, STAGE, emit)):
         return teacher
     watch = Stopwatch(run, STAGE)
     lesson = lesson or Lesson.prepare(family, config)
@@ -165,13 +191,17 @@ def train_teacher(
         lesson.data,
         config.train,
         folder=run.path("checkpoints/train"),
+        out=run.root,
         seed=config.seed,
         stage=STAGE,
+        device=device,
+        draw=draw,
         emit=emit,
     )
-    _write(result.generator, teacher.generator, config)
-    _write(_kept(lesson.objective), teacher.discriminators, config)
-    watch.finish({"steps": result.steps, "metrics": dict(result.metrics)})
+    if team.leads:
+        _write(result.generator, teacher.generator, config)
+        _write(_kept(lesson.objective), teacher.discriminators, config)
+        watch.finish({"steps": result.steps, "metrics": dict(result.metrics)})
     return teacher
 
 

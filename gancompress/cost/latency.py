@@ -70,6 +70,38 @@ def measure_latency_in_turns(
     return {name: _percentiles(values) for name, values in times.items()}
 
 
+def measure_latency_against(
+    runner: Callable[[], Any],
+    reference: Callable[[], Any],
+    *,
+    reference_ms: float,
+    runs: int = 20,
+    warmup: int = 3,
+) -> float:
+    """Time a runner in turns with a reference whose own time is known.
+
+    What slows the machine down meanwhile slows both down, so their ratio is what counts.
+
+    Args:
+        runner: Function without arguments.
+        reference: Another, which is always the same.
+        reference_ms: Milliseconds of the reference, measured once.
+        runs: Timed calls of each.
+        warmup: Calls of each before the clock counts.
+
+    Returns:
+        Median milliseconds of the runner, at the speed that the machine had when the reference was
+        measured.
+
+    Raises:
+        ConfigError: As `measure_latency_in_turns`.
+    """
+    found = measure_latency_in_turns(
+        {"runner": runner, "reference": reference}, runs=runs, warmup=warmup
+    )
+    return reference_ms * found["runner"].p50 / found["reference"].p50
+
+
 def _percentiles(milliseconds: list[float]) -> Latency:
     p50, p90, p99 = np.percentile(milliseconds, [50, 90, 99])
     return Latency(p50=float(p50), p90=float(p90), p99=float(p99))

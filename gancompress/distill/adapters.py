@@ -1,10 +1,13 @@
 """1×1 convolutions that carry a narrow student's features to the teacher's width."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from gancompress.distill.loss import Channels, Comparison, DistillLoss
 
 RIDGE = 1e-3
 
@@ -26,6 +29,38 @@ class Adapter(nn.Module):
     def forward(self, features: Tensor, positions: Tensor) -> Tensor:
         """Map ``(N, c, H, W)``, the channels at `positions`, to ``(N, C_teacher, H, W)``."""
         return F.conv2d(features, self.weight[:, positions], self.bias)
+
+
+class AdaptedLoss(DistillLoss):
+    """A feature loss that needs the student in the teacher's channels: it trains adapters."""
+
+    uses_features: ClassVar[bool] = True
+
+    def trainable(self, points: Mapping[str, Channels]) -> nn.ModuleDict:
+        """Build an adapter for each point."""
+        return nn.ModuleDict(
+            {adapter_key(point): Adapter(c.student, c.teacher) for point, c in points.items()}
+        )
+
+    def match(self, seen: Comparison, trainable: nn.ModuleDict) -> None:
+        """Start every adapter from the least-squares map."""
+        for point, features in seen.student.items():
+            adapter = trainable.get_submodule(adapter_key(point))
+            if isinstance(adapter, Adapter):
+                match(adapter, features, seen.teacher[point])
+
+    def adapted(
+        self, seen: Comparison, trainable: nn.ModuleDict
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the student's features in the teacher's channels, and the teacher's.
+
+        Args:
+            seen: What student and teacher made of a batch.
+            trainable: The adapters.
+        """
+        for point, features in seen.student.items():
+            made = trainable[adapter_key(point)](features, seen.positions[point])
+            yield made.float(), seen.teacher[point].float()
 
 
 @torch.no_grad()
@@ -50,33 +85,6 @@ def match(adapter: Adapter, student: Tensor, teacher: Tensor) -> None:
     weight = torch.linalg.solve(gram, x @ y.T).T
     adapter.weight.copy_(weight[:, :, None, None])
     adapter.bias.copy_((y_mean - weight @ x_mean)[:, 0])
-
-
-def feature_distance(
-    adapters: Mapping[str, nn.Module],
-    student: Mapping[str, Tensor],
-    teacher: Mapping[str, Tensor],
-    positions: Mapping[str, Tensor],
-) -> Tensor:
-    """Return ``Σ_k MSE(f_k(G_k(x)), T_k(x))`` (GAN Compression, equation 3).
-
-    Args:
-        adapters: An `Adapter` for each point, named as `adapter_key` says.
-        student: The student's features by point.
-        teacher: The teacher's features by point.
-        positions: The student's active channels by point.
-
-    Returns:
-        A scalar.
-    """
-    terms = [
-        F.mse_loss(
-            adapters[adapter_key(name)](student[name], positions[name]).float(),
-            teacher[name].float(),
-        )
-        for name in student
-    ]
-    return torch.stack(terms).sum()
 
 
 def adapter_key(point: str) -> str:

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-_STATISTICS: Final = ("running_mean", "running_var")
+STATISTICS: Final = ("running_mean", "running_var")
 
 
 class MovingAverage(AveragedModel):
@@ -35,5 +35,5 @@ class MovingAverage(AveragedModel):
         super().update_parameters(model)
         live = dict(model.named_buffers())
         for name, buffer in self.module.named_buffers():
-            if not name.endswith(_STATISTICS):
+            if not name.endswith(STATISTICS):
                 buffer.copy_(live[name])

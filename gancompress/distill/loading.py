@@ -6,17 +6,15 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from gancompress.distill.sampler import step_indices, step_seed
+from gancompress.distill.sampler import derived_seed, step_indices
 from gancompress.errors import DataError
 from gancompress.gan import Batch, collate
 
-_Made: TypeAlias = tuple[Batch, Tensor]
 _SHARED: Final = "/dev/shm"  # noqa: S108 - only its free space is looked at
 TRIED: Final = 20
 """Steps after which the loader knows how long the loop waits for it."""
@@ -28,15 +26,17 @@ _MOST_WORKERS: Final = 4
 class BatchLoader:
     """Makes the batch of each step, from the run's seed and the step alone.
 
-    It leaves the random generator of the CPU where loading in the loop itself would have left it,
-    so that nothing else depends on who has made the batch.
+    What is random about a picture depends on its place in the batch of all processes, so that
+    they see together what one process would see. Loading leaves torch's random generator
+    anywhere: whoever draws afterwards seeds it.
 
     Args:
         data: A map-style data set of samples.
         seed: Seed of the run.
         steps: Steps of the run.
-        batch_size: Pictures a step, of all processes together.
+        batch_size: Pictures a step, of all processes and micro-batches together.
         place: Number of this process and how many there are.
+        accumulate: Micro-batches a step.
         workers: Worker processes; None starts them where the loop turns out to wait.
     """
 
@@ -48,21 +48,22 @@ class BatchLoader:
         steps: int,
         batch_size: int,
         place: tuple[int, int] = (0, 1),
+        accumulate: int = 1,
         workers: int | None = None,
     ) -> None:
-        self._batches = _Batches(data, seed, batch_size, place)
-        self._steps = steps
+        self._batches = _Batches(data, seed, batch_size, place, accumulate)
+        self._steps = steps * accumulate
         self._workers, self._undecided = workers or 0, workers is None
-        self._coming: Iterator[_Made | DataError] | None = None
+        self._coming: Iterator[Batch | DataError] | None = None
         self._next = -1
         self._loads = self._bytes = 0
         self._waited = self._began = 0.0
 
     def load(self, step: int) -> Batch:
-        """Return the batch of a step; steps are asked for in order.
+        """Return the batch of a micro-step; they are asked for in order.
 
         Args:
-            step: Steps taken so far.
+            step: Micro-steps taken so far; the steps themselves where nothing is accumulated.
 
         Raises:
             DataError: If a sample cannot be read.
@@ -71,15 +72,14 @@ class BatchLoader:
         if self._undecided:
             self._decide(now)
         if not self._workers:
-            batch, state = self._batches[step]
+            batch = self._batches[step]
         else:
             if self._coming is None or step != self._next:
                 self._coming = self._start(step)
             made = next(self._coming)
             if isinstance(made, DataError):
                 raise made
-            batch, state = made
-        torch.set_rng_state(state)
+            batch = made
         self._next = step + 1
         self._loads += 1
         if self._loads > 1:  # the first one opens files and warms up
@@ -116,7 +116,7 @@ class BatchLoader:
         # Where it is exceeded the kernel ends the process, and containers have little of it.
         return 2 * self._bytes * (2 * workers + 1) < free
 
-    def _start(self, step: int) -> Iterator[_Made | DataError]:
+    def _start(self, step: int) -> Iterator[Batch | DataError]:
         loader: DataLoader[Any] = DataLoader(
             _Answers(self._batches),
             batch_size=None,
@@ -137,34 +137,45 @@ def _size(batch: Batch) -> int:
     return sum(tensor.nbytes for tensor in tensors)
 
 
-class _Batches(Dataset[_Made]):
-    """The batch of each step, with the state in which it leaves the random generator."""
+class _Batches(Dataset[Batch]):
+    """This process's share of every micro-batch."""
 
     def __init__(
-        self, data: Dataset[Batch], seed: int, batch_size: int, place: tuple[int, int]
+        self,
+        data: Dataset[Batch],
+        seed: int,
+        batch_size: int,
+        place: tuple[int, int],
+        accumulate: int,
     ) -> None:
-        self._data, self._seed, self._batch_size, self._place = data, seed, batch_size, place
+        self._data, self._seed, self._batch_size = data, seed, batch_size
+        self._place, self._accumulate = place, accumulate
 
-    def __getitem__(self, step: int) -> _Made:
-        torch.manual_seed(step_seed(self._seed, step))
+    def __getitem__(self, micro: int) -> Batch:
+        step, turn = divmod(micro, self._accumulate)
         indices = step_indices(
             self._data,  # type: ignore[arg-type]  # map-style data sets have a length
             seed=self._seed,
             step=step,
             batch_size=self._batch_size,
         )
-        first, stride = self._place
-        batch = collate([self._data[index] for index in indices[first::stride]])
-        return batch, torch.get_rng_state()
+        process, processes = self._place
+        first, stride = turn * processes + process, self._accumulate * processes
+        places = range(first, len(indices), stride)
+        return collate([self._sample(indices[place], step, place) for place in places])
+
+    def _sample(self, index: int, step: int, place: int) -> Batch:
+        torch.manual_seed(derived_seed(self._seed, step, place))
+        return self._data[index]
 
 
-class _Answers(Dataset[_Made | DataError]):
+class _Answers(Dataset[Batch | DataError]):
     """Batches, or the error in place of one: raised in a worker it would lose its hint."""
 
     def __init__(self, batches: _Batches) -> None:
         self._batches = batches
 
-    def __getitem__(self, step: int) -> _Made | DataError:
+    def __getitem__(self, step: int) -> Batch | DataError:
         try:
             return self._batches[step]
         except DataError as error:

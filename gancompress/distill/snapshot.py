@@ -65,5 +65,6 @@ def restore(
         for key, value in tensors.items():
             if key.startswith(prefix):
                 index, entry = key.removeprefix(prefix).split("/")
-                states.setdefault(int(index), {})[entry] = value
+                # Adam changes what it is given in place.
+                states.setdefault(int(index), {})[entry] = value.clone()
         optimiser.load_state_dict({**optimiser.state_dict(), "state": states})

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from gancompress.gan import Batch, Drawn, Objective, TeacherObjective
 
@@ -38,14 +38,47 @@ class TrainingTask(ABC):
         self.trained.to(device)
         self.objective.discriminators.to(device)
 
+    def compile(self, *, undo: bool = False) -> None:
+        """Have `torch.compile` make kernels of the networks whose shapes stay the same.
+
+        Args:
+            undo: Whether the networks become what they were.
+        """
+        for module in self._steady():
+            if undo:
+                vars(module).pop("_compiled_call_impl", None)
+            else:
+                module.compile()
+
+    def _steady(self) -> list[nn.Module]:
+        """Networks that compute the same in every step: by default the discriminators."""
+        return list(self.objective.discriminators.values())
+
     def begin_step(self, step: int, rng: random.Random) -> None:
         """Choose what this step trains, such as the active subnet; by default nothing.
 
+        Every process has to choose the same. Where gradients are accumulated this is called for
+        each micro-batch, which may train another subnet.
+
         Args:
-            step: Steps taken so far.
-            rng: Random numbers of this step alone, so that a resumed run draws the same ones.
+            step: Micro-steps taken so far; the steps themselves where nothing is accumulated.
+            rng: Random numbers of this step alone, so that a resumed run draws the same ones, and
+                so does every process.
         """
         del step, rng
+
+    def pictures(self, batch: Batch) -> dict[str, Tensor]:
+        """Draw sample pictures; the loop calls it without gradients, in eval mode.
+
+        Args:
+            batch: Inputs ``(N, C, H, W)`` in [-1, 1].
+
+        Returns:
+            Pictures ``(N, C, H, W)`` in [-1, 1] by label, such as input, target, generated.
+        """
+        columns = {"input": batch.inputs[0], "target": batch.target}
+        columns["generated"] = self.generator(*batch.inputs)
+        return {label: value for label, value in columns.items() if value is not None}
 
     @abstractmethod
     def generate(self, batch: Batch) -> Drawn:
@@ -73,6 +106,10 @@ class TeacherTask(TrainingTask):
         helpers = dict(objective.helpers.items() if isinstance(objective, TeacherObjective) else ())
         super().__init__(nn.ModuleDict({**helpers, "generator": generator}), objective)
         self.lambda_recon = lambda_recon
+
+    def _steady(self) -> list[nn.Module]:
+        nets = [net for net in self.trained.values() if any(True for _ in net.parameters())]
+        return [*super()._steady(), *nets]
 
     def generate(self, batch: Batch) -> Drawn:
         """Run the teacher and compare it with the target."""

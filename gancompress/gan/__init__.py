@@ -1,6 +1,12 @@
 """The kit for plugin authors: families, objectives, generators, critics and data."""
 
 from gancompress.config import Recipe, parse, read_toml
+from gancompress.gan.architecture import (
+    ResNetChoice,
+    ResNetName,
+    build_resnet,
+    check_config,
+)
 from gancompress.gan.family import (
     REAL,
     AnyFamily,
@@ -32,6 +38,7 @@ from gancompress.gan.objective import (
     generator_loss,
 )
 from gancompress.gan.official import official_state
+from gancompress.gan.official_critic import official_critic
 from gancompress.gan.paired import PairedFiles, PairedPictures
 from gancompress.gan.pairs import FolderPairs, read_pairs
 from gancompress.gan.patchgan import PatchDiscriminator, PixelDiscriminator
@@ -98,7 +105,9 @@ __all__ = [
     "PixelDiscriminator",
     "Preparer",
     "Recipe",
+    "ResNetChoice",
     "ResNetGenerator",
+    "ResNetName",
     "ResNetWidths",
     "ResidualBlock",
     "Sample",
@@ -111,7 +120,9 @@ __all__ = [
     "UnalignedPictures",
     "UnpairedObjective",
     "VggPerceptual",
+    "build_resnet",
     "carve",
+    "check_config",
     "collate",
     "discriminator_loss",
     "fetch_source",
@@ -121,6 +132,7 @@ __all__ = [
     "instance_edges",
     "nearest",
     "norm_layer",
+    "official_critic",
     "official_state",
     "one_hot",
     "parse",

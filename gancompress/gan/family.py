@@ -219,5 +219,22 @@ class GanFamily(ABC, Generic[OptionsT]):
         del options, path, state
         return None
 
+    def import_discriminators(
+        self, options: OptionsT, path: Path, state: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor] | None:
+        """Translate the keys of a foreign checkpoint's discriminators to this family's.
+
+        Args:
+            options: The family's options.
+            path: Where they were read from.
+            state: Their tensors by name.
+
+        Returns:
+            The state dict for the discriminators of `objective`, or None where this family does
+            not know the layout.
+        """
+        del options, path, state
+        return None
+
 
 AnyFamily = GanFamily[Any]

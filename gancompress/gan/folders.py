@@ -20,12 +20,17 @@ class Part:
         folder: Where it lies.
         kind: ``picture``; ``pair`` for two side by side; or ``labels`` for whole numbers.
         labels: Of label maps the ids that may occur; None allows any.
+        channels: Channels that pictures are read with; None leaves it open.
+        size: Width and height that a picture, or each of a pair, is brought to; None leaves it
+            open.
     """
 
     name: str
     folder: Path
     kind: Literal["picture", "pair", "labels"] = "picture"
     labels: frozenset[int] | None = None
+    channels: int | None = None
+    size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,18 @@ class SeparableConvolution(nn.Module):
     Args:
         channels_in: Channels that come in.
         channels_out: Channels that go out.
+        padding: Zeros at each border, in pixels.
     """
 
-    def __init__(self, channels_in: int, channels_out: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, *, padding: int = 0) -> None:
         super().__init__()
-        self.depthwise = nn.Conv2d(channels_in, channels_in, 3, groups=channels_in)
+        self.depthwise = nn.Conv2d(channels_in, channels_in, 3, padding=padding, groups=channels_in)
         # An instance norm whatever norm the rest of the net has, as published.
         self.norm = norm_layer("instance")(channels_in)
         self.pointwise = nn.Conv2d(channels_in, channels_out, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map ``(N, channels_in, H, W)`` to ``(N, channels_out, H - 2, W - 2)``."""
+        """Map ``(N, channels_in, H, W)`` to ``(N, channels_out, H - 2 + 2p, W - 2 + 2p)``."""
         result: Tensor = self.pointwise(self.norm(self.depthwise(x)))
         return result
 

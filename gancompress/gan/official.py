@@ -26,9 +26,10 @@ def official_state(
 ) -> dict[str, Tensor]:
     """Translate a published checkpoint of a generator to the layout of ours.
 
-    The steps, in order: `without_prefix`, `without_statistics`, `plain_spectral_norm`, the names
-    of ResNet blocks (`blocks_renamed`), biases that a batch norm or nothing stands for
-    (`with_zero_biases`), and where `slices`, the first channels of each layer (`first_channels`).
+    The steps, in order: `without_prefix`, `without_statistics`, `with_counters`,
+    `plain_spectral_norm`, the names of blocks (`blocks_renamed`), biases that a batch norm or
+    nothing stands for (`with_zero_biases`), and where `slices`, the first channels of each layer
+    (`first_channels`).
     A family whose generator has names of its own puts those in first.
 
     Args:
@@ -42,6 +43,7 @@ def official_state(
     """
     found = without_prefix(state)
     found = without_statistics(net, found)
+    found = with_counters(net, found)
     found = plain_spectral_norm(net, found)
     found = blocks_renamed(net, found)
     found = with_zero_biases(net, found)
@@ -76,6 +78,23 @@ def without_statistics(net: nn.Module, state: Mapping[str, Tensor]) -> State:
         for name, value in state.items()
         if name in own or not name.endswith(_STATISTICS) or _has_batch_norm(net, name)
     }
+
+
+def with_counters(net: nn.Module, state: Mapping[str, Tensor]) -> State:
+    """Add the number of batches that a batch norm has seen, where only its statistics are there.
+
+    PyTorch before 0.4.1 did not count them; they are read with ``momentum=None`` alone.
+
+    Args:
+        net: Our generator.
+        state: Tensors by name.
+    """
+    found = dict(state)
+    for name in net.state_dict():
+        layer, _, word = name.rpartition(".")
+        if word == "num_batches_tracked" and f"{layer}.running_mean" in found:
+            found.setdefault(name, torch.tensor(0))
+    return found
 
 
 def _has_batch_norm(net: nn.Module, name: str) -> bool:
@@ -139,7 +158,8 @@ def blocks_renamed(net: nn.Module, state: Mapping[str, Tensor]) -> State:
     """Name the layers of residual blocks as ours.
 
     The second convolution of a block is number 6 where dropout stands before it, else 5. In a
-    separable one ``conv.0`` is the depthwise half and ``conv.2`` the pointwise one.
+    separable one ``conv.0`` is the depthwise half and ``conv.2`` the pointwise one, in a block or
+    not.
 
     Args:
         net: Our generator.

@@ -12,6 +12,7 @@ from gancompress.plugins.info import describe
 from gancompress.plugins.loading import load_reference
 
 if TYPE_CHECKING:
+    from gancompress.distill import DistillLoss
     from gancompress.export import ExportTarget
     from gancompress.metrics import Metric
     from gancompress.passes import GraphPass
@@ -23,6 +24,14 @@ def gancompress_passes() -> "Iterable[GraphPass]":
     from gancompress.passes import FoldReparametrisation  # noqa: PLC0415 - loads torch
 
     return [FoldReparametrisation()]
+
+
+@hookimpl
+def gancompress_distill_losses() -> "Iterable[DistillLoss]":
+    """Offer the core's distillation losses; none of them loads anything before it is used."""
+    from gancompress.distill.losses import core_losses  # noqa: PLC0415 - loads torch
+
+    return core_losses()
 
 
 @hookimpl

@@ -45,6 +45,7 @@ class PluginHost:
         self._broken: list[BrokenPlugin] = []
         self._dropped: set[tuple[str, str]] = set()
         self._report = report
+        self._found: tuple[tuple[Path, ...], tuple[str, ...], int] | None = None
         # pluggy asks the last one that was registered first, so the core answers after plugins.
         self.register(core, PluginInfo("core", "gancompress", _own_version()))
 
@@ -71,18 +72,30 @@ class PluginHost:
         """
         host = cls(report=report)
         found = [_entry(point) for point in metadata.entry_points(group=PROJECT)]
-        found += [_file(Path(path)) for path in paths]
-        unwanted = tuple(blocked)
+        files, unwanted = tuple(map(Path, paths)), tuple(blocked)
+        found += map(_file, files)
         _refuse_unknown(unwanted, [info for info, _ in found])
         for info, load in found:
             if not any(_names(info, name) for name in unwanted):
                 host._load(info, load)
+        host._found = (files, unwanted, len(host._infos))
         return host
 
     @property
     def broken(self) -> tuple[BrokenPlugin, ...]:
         """What was left out so far, and why."""
         return tuple(self._broken)
+
+    @property
+    def discovered(self) -> tuple[tuple[Path, ...], tuple[str, ...]] | None:
+        """The files and the blocked names by which `discover` finds the same plugins again.
+
+        None where there are plugins that were registered in another way.
+        """
+        if self._found is None or self._found[2] != len(self._infos):
+            return None
+        files, blocked, _ = self._found
+        return tuple(path.resolve() for path in files), blocked
 
     def distributions(self) -> tuple[PluginInfo, ...]:
         """Return the plugins that work, the core first, with distributions and hooks."""

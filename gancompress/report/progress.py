@@ -1,7 +1,7 @@
 """Progress of a run, on stderr: bars on a terminal, a plain line now and then elsewhere."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -113,7 +113,7 @@ class ProgressObserver:
         stage = self._stages[event.stage]
         stage.step = event.step
         if self._bars is not None and stage.task is not None:
-            self._bars.update(stage.task, completed=event.step, metrics=_metrics(event.metrics))
+            self._bars.update(stage.task, completed=event.step, metrics=_metrics(event))
             return
         now = self._clock()
         if now - stage.printed >= self._interval:
@@ -163,10 +163,10 @@ def _line(event: StageProgress, stage: _Stage, now: float) -> str:
     if stage.total is not None and taken > 0:
         left = max(stage.total - stage.step, 0) * (now - stage.since) / taken
         parts.append(f"{duration(left)} left")
-    if event.metrics:
-        parts.append(_metrics(event.metrics))
-    return ", ".join(parts)
+    shown = _metrics(event)
+    return ", ".join([*parts, shown] if shown else parts)
 
 
-def _metrics(metrics: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+def _metrics(event: StageProgress) -> str:
+    speed = [] if event.speed is None else [f"{event.speed:.3g} images/s"]
+    return ", ".join([*speed, *(f"{name} {value:.4g}" for name, value in event.metrics.items())])

@@ -15,12 +15,13 @@ Positions: TypeAlias = tuple[int, ...]
 class Evolution:
     """How subnets breed (GAN Compression, arXiv 2003.08936; once-for-all, arXiv 1908.09791).
 
-    The papers breed whole generations of 100; here each child already has the best so far as its
-    possible parents, which needs far fewer scored subnets.
+    The numbers are GAN Compression's. There whole generations of 100 breed, and the first hundred
+    subnets are random; here generations are small, the best of all that are scored so far breed,
+    and the second generation does already, which needs far fewer scored subnets.
 
     Args:
-        population: Random subnets before the first child, and the size that `parent_ratio` is of.
-        parent_ratio: Share of the population that may have children, in (0, 1].
+        population: The best so many subnets are looked at, or all while they are fewer.
+        parent_ratio: Share of them that may have children, in (0, 1]; at least two may.
         mutation_probability: Chance that a mutant's group takes a new width, in (0, 1].
         mutation_share: Share of children that are mutants; the rest are crossings; in [0, 1].
 
@@ -28,7 +29,7 @@ class Evolution:
         ConfigError: If a value is out of its range.
     """
 
-    population: int = 12
+    population: int = 100
     parent_ratio: float = 0.25
     mutation_probability: float = 0.2
     mutation_share: float = 0.5
@@ -48,10 +49,11 @@ class Evolution:
         *,
         restlessness: float = 0.0,
     ) -> Positions:
-        """Propose the next subnet.
+        """Propose a subnet.
 
         Args:
-            scored: Score (lower is better) and positions of every subnet so far.
+            scored: Score (lower is better) and positions of every subnet so far; none at all gives
+                a random one.
             sizes: Number of widths of each group.
             rng: The only source of chance.
             restlessness: In [0, 1]: how far the chance of a mutation is raised to 1, where
@@ -60,9 +62,9 @@ class Evolution:
         Returns:
             Positions, within a budget or not.
         """
-        if len(scored) < self.population:
+        if not scored:
             return tuple(rng.randrange(size) for size in sizes)
-        count = max(2, round(self.parent_ratio * self.population))
+        count = max(2, round(self.parent_ratio * min(self.population, len(scored))))
         parents = [positions for _, positions in sorted(scored)[:count]]
         if rng.random() < self.mutation_share or len(parents) < 2:
             base = self.mutation_probability

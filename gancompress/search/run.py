@@ -1,79 +1,86 @@
-"""The search loop: propose, narrow to the budget, score, remember."""
+"""The search loop: propose a generation, have it scored by whoever has time, remember."""
 
 import math
-import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
-from typing import Final, Literal, Protocol, TypeAlias, get_args
+from typing import Final, get_args
 
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from torch import nn
 
 from gancompress.cost import Budget, Cost
-from gancompress.elastic import SearchSpace, SubnetConfig
+from gancompress.elastic import SubnetConfig
 from gancompress.errors import ConfigError, SubnetError
 from gancompress.events import Emit, Notice, StageFinished, StageProgress, StageStarted, discard
 from gancompress.search.candidates import Candidates
+from gancompress.search.evaluator import Evaluator, LocalEvaluator, Searchable
 from gancompress.search.evolution import Evolution, Positions
-from gancompress.search.journal import GivenSampler, Journal, derived_seed, quiet
+from gancompress.search.journal import Journal, Proposal
+from gancompress.search.propose import Proposer
 from gancompress.search.result import SearchResult, Trial
-
-Sampler: TypeAlias = Literal["evolution", "random", "tpe"]
+from gancompress.search.samplers import SamplerName, objectives
+from gancompress.search.storage import Storage
 
 _STAGE: Final = "search"
-# So many known subnets in a row mean that the space, or what the budget leaves of it, is used up.
-_PATIENCE: Final = 100
-# After so many, a sampler that has settled gives way to chance.
-_SETTLED: Final = 20
-# Children over the budget are drawn again before one is narrowed: narrowing all groups alike
-# loses what a child has of its parents, and drawing without end is how a search hangs.
-_REDRAWS: Final = 8
-
-
-class Searchable(Protocol):
-    """What the search needs of a supernet."""
-
-    space: SearchSpace
-
-    def materialise(self, config: SubnetConfig) -> nn.Module:
-        """Give the subnet as a plain network."""
-        ...
+# The whole space is written down and shuffled, so it has to fit into the memory.
+_LARGEST_SPACE: Final = 1_000_000
 
 
 def search(
     supernet: Searchable,
     *,
     budget: Budget,
-    score: Callable[[nn.Module], float],
     cost: Callable[[nn.Module], Cost],
+    score: Callable[[nn.Module], float] | None = None,
+    evaluator: Evaluator | None = None,
+    latency: Callable[[nn.Module], float] | None = None,
+    estimate: Callable[[SubnetConfig], float] | None = None,
     trials: int = 40,
-    sampler: Sampler = "evolution",
+    sampler: SamplerName = "evolution",
+    batch: int | None = None,
     seed: int = 0,
-    storage: Path | None = None,
+    storage: Storage = None,
+    identity: Mapping[str, str] | None = None,
     evolution: Evolution = Evolution(),  # noqa: B008 - frozen
     seeds: Sequence[SubnetConfig] = (),
+    importance: Mapping[str, Sequence[float]] | None = None,
     emit: Emit = discard,
 ) -> SearchResult:
     """Look for the subnet with the lowest score within a budget.
 
-    The first two subnets are the widest that fit: all groups narrowed alike, and the same with
-    the rest of the budget filled up. What a sampler proposes is narrowed until it fits, so every
-    trial counts. The same seed gives the same result, whether or not it was interrupted.
+    Subnets are proposed in generations, each of which follows from the seed and the scores of the
+    ones before. So the result is the same whether or not the search was interrupted, and whoever
+    scored them in whatever order. The first two subnets are the widest that fit: all groups
+    narrowed alike, and the same with the rest of the budget filled up. What a sampler proposes is
+    narrowed until it fits, so every trial counts.
+
+    Several processes that are given one storage share the work, and all return the same.
 
     Args:
         supernet: Gives the space and the subnets.
         budget: Limits in numbers (`Budget.resolve` turns ``8x`` into one).
-        score: Scores a subnet in eval mode, lower is better; called once a subnet, after its cost.
         cost: Measures a subnet, such as ``lambda net: measure_cost(net, inputs)``.
+        score: Scores a subnet in eval mode, lower is better; called once a subnet, after its cost.
+        evaluator: Scores subnets in place of `score`, such as on several machines.
+        latency: Milliseconds of a subnet in eval mode, called once a subnet; needed where the
+            budget limits them.
+        estimate: MACs of a subnet, predicted in no time; those that it is right about are measured
+            less often, and no other ones are trusted to it.
         trials: Subnets to score, those of an earlier run included.
-        sampler: ``evolution``, ``random``, or ``tpe`` (Optuna's tree-structured Parzen estimator).
+        sampler: ``evolution``, ``random``, ``exhaustive`` (every subnet), or Optuna's ``tpe``
+            (tree-structured Parzen estimator), ``gp`` (Gaussian process) or ``nsga2`` (for the
+            whole front of score and MACs).
+        batch: Subnets of a generation; None takes the sampler's own number.
         seed: Seed of all proposals.
-        storage: SQLite file that keeps every trial and from which a search goes on.
+        storage: SQLite file, or address of a database, that keeps every score and from which a
+            search goes on.
+        identity: What else must be the same for a search to go on, such as a digest of the
+            supernet's weights.
         evolution: Settings of the ``evolution`` sampler.
         seeds: Subnets of the space to score after the first two, as `gancompress.sensitivity.seeds`
             predicts them; those over the budget are narrowed.
+        importance: Of each group's units in their order, such as the norm of their weights: one
+            subnet that keeps the same share of it in every group is scored early.
         emit: Takes `StageStarted`, one `StageProgress` a trial, `Notice` and `StageFinished`.
 
     Returns:
@@ -82,52 +89,171 @@ def search(
 
     Raises:
         BudgetError: If not even the smallest subnet meets the budget.
-        ConfigError: If the sampler is unknown, there are no trials, or the budget is relative.
+        ConfigError: If the sampler is unknown, there are no trials, the budget is relative, or
+            there is not one of `score` and `evaluator`.
         SubnetError: If a seed is not in the space.
         RunError: If the storage belongs to another search.
+        StorageError: If the storage cannot be written.
     """
-    _check(trials, sampler)
+    scorer = _scorer(supernet, score, evaluator)
+    _check(trials, sampler, batch, supernet)
     started = time.monotonic()
     candidates = Candidates(
-        supernet.space.choices, budget, lambda config: cost(supernet.materialise(config))
+        supernet.space.choices,
+        budget,
+        lambda config: cost(supernet.materialise(config)),
+        None if latency is None else lambda config: latency(supernet.materialise(config).eval()),
+        estimate,
     )
     candidates.check_budget()
+    given = _positions(candidates, seeds)
+    proposer = Proposer(
+        candidates,
+        sampler,
+        seed=seed,
+        evolution=evolution,
+        first=given,
+        importance=importance,
+        batch=batch,
+    )
     plan = {
         "space": supernet.space.choices,
         "budget": asdict(budget),
         "sampler": sampler,
+        "batch": proposer.batch,
         "seed": seed,
         "evolution": asdict(evolution),
-        # Left out where there are none: a search of an earlier release goes on.
-        **({"seeds": [dict(config.widths) for config in seeds]} if seeds else {}),
+        "seeds": [dict(config.widths) for config in seeds],
+        **(identity or {}),
     }
-    given = _positions(candidates, seeds)
     sizes = dict(zip(candidates.keys, candidates.sizes, strict=True))
-    with Journal.opened(storage, plan, sizes) as journal:
-        emit(StageStarted(_STAGE, total=trials, done=min(len(journal.trials), trials)))
-        proposer = _Proposer(candidates, sampler, seed, evolution, given)
-
-        def rate(config: SubnetConfig) -> float:
-            return _finite(float(score(supernet.materialise(config).eval())), config, emit)
-
-        for trial in _missing(journal, candidates, proposer, rate, trials):
-            metrics = {"score": trial.score, "macs": float(trial.cost.macs)}
-            emit(StageProgress(_STAGE, step=len(journal.trials), metrics=metrics))
-        if len(journal.trials) < trials:
-            count = len(journal.trials)
-            emit(Notice(_STAGE, f"the budget leaves no more than {count} different subnets"))
-        found = SearchResult.of(journal.trials[:trials])
+    with Journal.opened(storage, plan, sizes, objectives=objectives(sampler)) as journal:
+        emit(StageStarted(_STAGE, total=trials, done=min(len(journal.scored()), trials)))
+        found = _Search(candidates, proposer, scorer, journal, emit=emit).run(trials)
+        if len(found) < trials:
+            emit(Notice(_STAGE, f"the budget leaves no more than {len(found)} different subnets"))
     emit(StageFinished(_STAGE, seconds=time.monotonic() - started))
-    return found
+    return SearchResult.of(found)
 
 
-def _check(trials: int, sampler: str) -> None:
-    if sampler not in get_args(Sampler):
+class _Search:
+    """One process's part in a search.
+
+    Args:
+        candidates: The space.
+        proposer: Makes generations.
+        evaluator: Scores what this process takes.
+        journal: What all processes know.
+        emit: Receives events.
+    """
+
+    def __init__(
+        self,
+        candidates: Candidates,
+        proposer: Proposer,
+        evaluator: Evaluator,
+        journal: Journal,
+        *,
+        emit: Emit,
+    ) -> None:
+        self._candidates = candidates
+        self._proposer = proposer
+        self._evaluator = evaluator
+        self._journal = journal
+        self._emit = emit
+        workers = getattr(evaluator, "workers", 1)
+        # More than one each, as workers would wait for the slowest one otherwise.
+        self._share = 1 if workers == 1 else 4 * workers
+        self._scored = journal.scored()
+
+    def run(self, trials: int) -> tuple[Trial, ...]:
+        """Go through generations until there are enough trials, or no new ones turn up."""
+        generations: list[list[tuple[Positions, Trial]]] = []
+        count = 0
+        while count < trials:
+            proposed = self._journal.generation(
+                len(generations), lambda: self._proposer.propose(generations)
+            )
+            if not proposed:
+                break
+            for positions, cost in proposed:
+                self._candidates.know(positions, cost)
+            wanted = proposed[: trials - count]
+            self._score(wanted, count)
+            generations.append([(at, self._scored[at]) for at, _ in wanted])
+            count += len(wanted)
+        return tuple(trial for each in generations for _, trial in each)
+
+    def _score(self, proposed: Sequence[Proposal], first: int) -> None:
+        """See to it that every subnet of a generation has a score."""
+        numbers = {positions: first + i for i, (positions, _) in enumerate(proposed)}
+        costs = dict(proposed)
+        while missing := [at for at in numbers if at not in self._scored]:
+            claims = self._claim(missing)
+            try:
+                for at, score in self._scores(list(claims)):
+                    config = self._candidates.config(at)
+                    value = _finite(score, config, self._emit)
+                    trial = Trial(numbers[at], config, costs[at], value)
+                    self._journal.tell(claims[at], at, trial)
+                    self._know({at: trial})
+            finally:
+                # After an interruption, so that another process need not wait for this one.
+                self._journal.release(list(claims.values()))
+            if not claims:
+                self._journal.wait()
+            self._know(self._journal.scored())
+
+    def _claim(self, missing: Sequence[Positions]) -> dict[Positions, int]:
+        claims: dict[Positions, int] = {}
+        for at in missing:
+            claim = self._journal.claim(at)
+            if claim is not None:
+                claims[at] = claim
+            if len(claims) == self._share:
+                break
+        return claims
+
+    def _scores(self, subnets: Sequence[Positions]) -> Iterator[tuple[Positions, float]]:
+        configs = [self._candidates.config(at) for at in subnets]
+        for index, score in self._evaluator.evaluate(configs) if configs else ():
+            yield subnets[index], score
+
+    def _know(self, trials: Mapping[Positions, Trial]) -> None:
+        for at, trial in trials.items():
+            if at not in self._scored:
+                self._scored[at] = trial
+                metrics = {"score": trial.score, "macs": float(trial.cost.macs)}
+                self._emit(StageProgress(_STAGE, step=len(self._scored), metrics=metrics))
+
+
+def _scorer(
+    supernet: Searchable,
+    score: Callable[[nn.Module], float] | None,
+    evaluator: Evaluator | None,
+) -> Evaluator:
+    if score is not None and evaluator is None:
+        return LocalEvaluator(supernet, score)
+    if evaluator is None or score is not None:
         raise ConfigError(
-            f"'{sampler}' is no sampler", hint=f"choose among {', '.join(get_args(Sampler))}"
+            "a search needs either 'score' or 'evaluator'", hint="give one of the two"
         )
-    if trials < 1:
-        raise ConfigError(f"'trials={trials}' cannot be used", hint="ask for at least one")
+    return evaluator
+
+
+def _check(trials: int, sampler: str, batch: int | None, supernet: Searchable) -> None:
+    if sampler not in get_args(SamplerName):
+        raise ConfigError(
+            f"'{sampler}' is no sampler", hint=f"choose among {', '.join(get_args(SamplerName))}"
+        )
+    for name, value in (("trials", trials), ("batch", batch)):
+        if value is not None and value < 1:
+            raise ConfigError(f"'{name}={value}' cannot be used", hint="ask for at least one")
+    if sampler == "exhaustive" and supernet.space.size > _LARGEST_SPACE:
+        raise ConfigError(
+            f"the sampler 'exhaustive' cannot go through {supernet.space.size:,} subnets",
+            hint="take another sampler, or a space with fewer widths",
+        )
 
 
 def _positions(candidates: Candidates, seeds: Sequence[SubnetConfig]) -> list[Positions]:
@@ -140,99 +266,8 @@ def _positions(candidates: Candidates, seeds: Sequence[SubnetConfig]) -> list[Po
         ) from None
 
 
-def _missing(
-    journal: Journal,
-    candidates: Candidates,
-    proposer: "_Proposer",
-    rate: Callable[[SubnetConfig], float],
-    trials: int,
-) -> Iterator[Trial]:
-    """Score subnets until there are enough, or no new ones turn up."""
-    known = {candidates.positions(trial.config): trial for trial in journal.trials}
-    while len(journal.trials) < trials:
-        if journal.repeats >= _PATIENCE or len(known) == math.prod(candidates.sizes):
-            return
-        positions = candidates.fit(journal.ask(proposer.sampler(journal)))
-        if positions in known:
-            journal.tell(known[positions], new=False)
-            continue
-        config = candidates.config(positions)
-        try:
-            value = rate(config)
-        except Exception:
-            journal.give_up()
-            raise
-        known[positions] = Trial(len(known), config, candidates.cost(positions), value)
-        journal.tell(known[positions], new=True)
-        yield known[positions]
-
-
 def _finite(value: float, config: SubnetConfig, emit: Emit) -> float:
     if math.isfinite(value):
         return value
     emit(Notice(_STAGE, f"the score of '{config.to_json()}' is {value}, it counts as the worst"))
     return math.inf
-
-
-class _Proposer:
-    """Makes the sampler of the next question from the seed and what is known.
-
-    Args:
-        candidates: The space.
-        kind: Name of the sampler.
-        seed: Seed of the search.
-        evolution: Settings of the evolution.
-        given: Subnets to propose after the first two.
-    """
-
-    def __init__(
-        self,
-        candidates: Candidates,
-        kind: Sampler,
-        seed: int,
-        evolution: Evolution,
-        given: Sequence[Positions] = (),
-    ) -> None:
-        self._first = given
-        self._candidates = candidates
-        self._kind = kind
-        self._seed = seed
-        self._evolution = evolution
-
-    def sampler(self, journal: Journal) -> BaseSampler:
-        """Make it.
-
-        Args:
-            journal: What has been asked and told.
-
-        Returns:
-            A sampler that depends on nothing else.
-        """
-        candidates, seed = self._candidates, derived_seed(self._seed, journal.asked)
-        if journal.asked == 0:
-            return self._given(candidates.fit(candidates.widest))
-        if journal.asked == 1:
-            return self._given(candidates.fill(candidates.fit(candidates.widest)))
-        if journal.asked - 2 < len(self._first):
-            return self._given(candidates.fit(self._first[journal.asked - 2]))
-        if self._kind == "evolution":
-            return self._given(self._child(journal, seed))
-        with quiet():
-            if self._kind == "random" or journal.repeats >= _SETTLED:
-                return RandomSampler(seed=seed)
-            return TPESampler(seed=seed)
-
-    def _child(self, journal: Journal, seed: int) -> Positions:
-        scored = [(t.score, self._candidates.positions(t.config)) for t in journal.trials]
-        rng = random.Random(seed)  # noqa: S311 - not for cryptography
-        restless = min(1.0, journal.repeats / _SETTLED)
-        for _ in range(_REDRAWS):
-            child = self._evolution.propose(
-                scored, self._candidates.sizes, rng, restlessness=restless
-            )
-            if self._candidates.admits(child):
-                break
-        return child
-
-    def _given(self, positions: Positions) -> BaseSampler:
-        return GivenSampler(dict(zip(self._candidates.keys, positions, strict=True)))

@@ -2,7 +2,7 @@
 
 from gancompress.sensitivity.changes import Change
 from gancompress.sensitivity.compare import ERROR, Inputs, Measure, normalised_error
-from gancompress.sensitivity.measure import joint_loss, sensitivity
+from gancompress.sensitivity.measure import joint_loss, layer_macs, sensitivity
 from gancompress.sensitivity.prune import predicted_loss, prune, seeds
 from gancompress.sensitivity.report import GroupEffect, LayerEffect, SensitivityReport
 
@@ -15,6 +15,7 @@ __all__ = [
     "Measure",
     "SensitivityReport",
     "joint_loss",
+    "layer_macs",
     "normalised_error",
     "predicted_loss",
     "prune",

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +58,7 @@ def sensitivity(
     ignored: IgnoredScope | None = None,
     rules: Sequence[OpRule] = (),
     storage: Path | None = None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
     emit: Emit = discard,
 ) -> SensitivityReport:
     """Measure what decomposing each layer, and narrowing each group, does to the pictures.
@@ -84,6 +85,8 @@ def sensitivity(
         rules: Operator rules for the channel analysis.
         storage: File that keeps every change that was measured, and from which a later call with
             the same generator, pictures and settings goes on.
+        settings: What else the metrics depend on, JSON values: what was stored with others is
+            measured again.
         emit: Takes `StageStarted`, one `StageProgress` a change, `Notice` and `StageFinished`.
 
     Returns:
@@ -108,7 +111,7 @@ def sensitivity(
         plan += plan_groups(supernet.graph, supernet.space, ratios, layers)
     check_names(layers, plan, supernet.graph, folded)
     bench = _Bench(folded, supernet, inputs, calibration, metrics)
-    journal = Journal(storage, bench.digest(ignored))
+    journal = Journal(storage, bench.digest(ignored, settings))
     effects = list(_measured(plan, bench, journal, emit))
     emit(StageFinished(STAGE, time.monotonic() - began))
     return bench.report(plan, effects)
@@ -124,13 +127,14 @@ class _Bench:
     calibration: Inputs
     metrics: Mapping[str, Measure]
 
-    def digest(self, ignored: IgnoredScope | None) -> str:
+    def digest(self, ignored: IgnoredScope | None, more: Mapping[str, Any]) -> str:
         pictures = (x for batch in (*self.inputs, *self.calibration) for x in batch)
         settings = {
             "protocol": _PROTOCOL,
             "graph": self.teacher.fingerprint,
             "ignored": repr(ignored),
             "batches": [len(batch[0]) for batch in (*self.inputs, *self.calibration)],
+            **({"settings": dict(more)} if more else {}),
         }
         return digest_of(self.teacher.module, pictures, settings)
 

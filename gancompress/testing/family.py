@@ -1,11 +1,13 @@
 """The contract of a GAN family."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import combinations, islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Final
+from urllib.parse import urlsplit
 
 import pytest
 import torch
@@ -13,20 +15,24 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from gancompress.config import Recipe, RunConfig
+from gancompress.errors import GancompressError
 from gancompress.gan import (
     AnyFamily,
     Batch,
     FamilyOptions,
     GanFamily,
     Objective,
+    Source,
     TeacherObjective,
     collate,
+    find_pictures,
 )
 from gancompress.store import load_tensors, save_tensors
 from gancompress.testing.checks import require
 
 SPLITS: Final = ("train", "val", "test")
 _COMPARED: Final = 64  # samples a split that are compared with those of the others
+_SCHEMES: Final = frozenset({"http", "https", "ftp", "file"})
 _UNKNOWN_KEY: Final = "no_family_has_an_option_of_this_name"
 
 
@@ -205,6 +211,56 @@ class FamilyContract:
             require(isinstance(recipe, Recipe), f"recipe '{name}' is of type {type(recipe)}")
             subject.family.options(**recipe.options)
             RunConfig(family=subject.family.name, recipe=name, **recipe.model_dump())
+
+    def test_sources_have_a_place_and_a_way_to_get_them(self, subject: Subject) -> None:
+        """Each is called what it is found by, lies where no other does, and says what it is."""
+        sources = subject.family.sources()
+        for name, source in sources.items():
+            require(isinstance(source, Source), f"source '{name}' is of type {type(source)}")
+            require(source.name == name, f"source '{source.name}' is found as '{name}'")
+            require(bool(source.layout), f"source '{name}' does not say what it consists of")
+            require(bool(source.licence), f"source '{name}' does not say on what terms it comes")
+            scheme = urlsplit(source.url).scheme
+            found = scheme in _SCHEMES if source.url else bool(source.by_hand)
+            require(found, f"source '{name}' has no address and no way to get it by hand")
+        places = Counter(s.path(Path("data")) for s in sources.values() if s.url)
+        shared = [str(place) for place, count in places.items() if count > 1]
+        require(not shared, f"several sources are to lie in {shared}")
+
+    def test_preparers_refuse_folders_that_are_not_there(
+        self, subject: Subject, tmp_path: Path
+    ) -> None:
+        """Each has a name of its own, defaults for its options, and an error for a wrong folder."""
+        preparers = subject.family.preparers()
+        names = [preparer.name for preparer in preparers]
+        require(len(set(names)) == len(names), f"preparers share names: {names}")
+        for preparer in preparers:
+            name = preparer.name
+            require(bool(name and preparer.summary), f"preparer '{name}' does not say what it does")
+            require(bool(preparer.inputs), f"preparer '{name}' takes no folder")
+            nowhere = [tmp_path / f"nowhere{place}" for place in range(len(preparer.inputs))]
+            try:
+                preparer.plan(nowhere, preparer.options())
+            except GancompressError:
+                continue
+            except Exception as error:  # noqa: BLE001 - whatever it is, a user would see it
+                pytest.fail(f"preparer '{name}' fails on a missing folder: {error!r}")
+            pytest.fail(f"preparer '{name}' plans what to do with a folder that is not there")
+
+    def test_folders_are_those_of_the_data(self, subject: Subject) -> None:
+        """Every folder that is named holds pictures; those of pairs belong together."""
+        folders = subject.family.folders(subject.options)
+        splits = [each.split for each in folders]
+        require(len(set(splits)) == len(splits), f"a split has folders twice: {splits}")
+        for each in folders:
+            require(each.split in SPLITS, f"there is no split '{each.split}'")
+            names = [part.name for part in each.parts]
+            require(bool(names), f"split '{each.split}' has no folder")
+            require(len(set(names)) == len(names), f"parts of '{each.split}' share names: {names}")
+            found = {part.name: find_pictures(part.folder) for part in each.parts}
+            keys = {name: {each.key(path) for path in paths} for name, paths in found.items()}
+            alike = not each.paired or len({frozenset(own) for own in keys.values()}) == 1
+            require(alike, f"the files of '{each.split}' do not belong together: {keys}")
 
     def test_state_dict_round_trip(self, subject: Subject, tmp_path: Path) -> None:
         """Weights that are saved and loaded into a new generator compute the same picture."""

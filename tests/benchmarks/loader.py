@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 
 from gancompress.compress import configure
-from gancompress.distill import TeacherTask
-from gancompress.distill.loop import _Loop
+from gancompress.distill import TeacherTask, Team
+from gancompress.distill.learner import Learner
 from gancompress_pix2pix.family import Pix2Pix
 
 
@@ -56,13 +56,14 @@ def measure(config: Any, rounds: int) -> tuple[float, float]:
     torch.manual_seed(0)
     task = TeacherTask(family.generator(options), family.objective(options), 100.0)
     data = family.dataset(options, "train")
-    loop = _Loop(task, data, config.train, folder=None, seed=0, stage="train", emit=print)
+    cpu = torch.device("cpu")
+    learner = Learner(task, data, config.train, Team.join(), cpu, seed=0, average=None)
     loading, whole = [], []
     for step in range(rounds + 1):
         began = time.perf_counter()
-        loop._batch(step)
+        learner.loader.load(step)
         loaded = time.perf_counter()
-        loop._step(step)
+        learner.step(step)
         loading.append(loaded - began)
         whole.append(time.perf_counter() - loaded)
     # The first round warms up.

@@ -1,6 +1,7 @@
 """Metrics with options on the command line: in `evaluate`, in `search`, and in `data stats`."""
 
 import json
+import shutil
 import sys
 import warnings
 from importlib.util import find_spec
@@ -99,6 +100,26 @@ def test_other_options_measure_again_and_show_another_protocol(
     rows = [shown["metrics"]["miou"] for shown in (first, second)]
     assert [row["protocol"]["average"] for row in rows] == ["union", "truth"]
     assert rows[0]["protocol"]["segmenter_sha256"] == rows[1]["protocol"]["segmenter_sha256"]
+
+
+def test_sensitivity_measures_by_a_metric_with_options(
+    cli, finished: Path, networks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(networks)
+    asked = ("--metric", "lpips", "--samples", "2", "--ratios", "none", "--layers", "model.1")
+    given = ("sensitivity", finished, *asked, "--json")
+    first = json.loads(cli.ok(*given, *words("lpips")))
+    assert first["metric"] == "lpips"
+    again = json.loads(cli.ok(*given, *words("lpips")))
+    assert "(1 steps, 1 already done)" in cli.progress
+    assert again == first
+    # With other options the same metric is another one, and the run is still what it was.
+    shutil.copy(networks / "squeeze.pth", tmp_path / "other.pth")
+    other = f"lpips.weights={tmp_path / 'other.pth'}"
+    cli.ok(*given, "--metric-option", "lpips.net=squeeze", "--metric-option", other)
+    assert "already done" not in cli.progress
+    told, _ = cli.refused(*given, "--metric-option", "lpips.nose=1")
+    assert "nose" in told
 
 
 @pytest.mark.parametrize("name", ["ssim", "lpips", "kid", "miou"])

@@ -110,6 +110,19 @@ def test_an_export_target_that_nobody_offers(
     assert not out.exists()
 
 
+@pytest.mark.parametrize("table", ["distill", "finetune"])
+def test_a_distillation_loss_that_nobody_offers(
+    cli, toml: Path, teacher: Path, tmp_path: Path, table: str
+) -> None:
+    file, out = tmp_path / "losses.toml", tmp_path / "run"
+    file.write_text(toml.read_text() + f"[{table}.losses]\nwavelets = 1.0\n")
+    words = ("compress", "--config", file, "--teacher", teacher, "--out", out)
+    sentence, hint = cli.refused(*words)
+    assert sentence == "there is no distillation loss 'wavelets'"
+    assert "known losses: adapter-mse, channel-attention" in hint
+    assert not out.exists()
+
+
 def test_a_refused_setting_is_not_written_into_the_run(
     cli, distilled: Path, finished: Path
 ) -> None:

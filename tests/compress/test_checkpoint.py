@@ -9,6 +9,7 @@ from gancompress.compress.checkpoint import load_into
 from gancompress.config import RunConfig
 from gancompress.errors import CheckpointError
 from gancompress.events import Notice, RunEvent
+from gancompress.gan import Batch, Objective
 from gancompress.store import RunDirectory, save_tensors
 from gancompress_pix2pix.family import Pix2Pix
 
@@ -110,3 +111,82 @@ def test_a_family_translates_a_foreign_checkpoint_and_critics_start_anew(
         assert torch.equal(one, other)
     with pytest.raises(CheckpointError, match="of another architecture"):
         prepare(Pix2Pix(), config, file)
+
+
+def critic_of(family: Pix2Pix, config: RunConfig, **changes: object) -> dict[str, torch.Tensor]:
+    options = family.options.model_validate({**config.options, **changes})
+    critic = family.objective(options).discriminators["discriminator"]
+    return {f"module.{k}": v + 1 for k, v in critic.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("latest_net_G.pth", "latest_net_D.pth"),
+        ("latest_net_G_B.pth", "latest_net_D_B.pth"),
+        ("full-G.pth", "full-D.pth"),
+        ("netG.pt", "netD.pt"),
+    ],
+)
+def test_a_critic_beside_an_official_generator_is_found_and_kept(
+    tmp_path: Path, config: RunConfig, ours: str, theirs: str
+) -> None:
+    family = Pix2Pix()
+    net = family.generator(family.options.model_validate(config.options))
+    critic = critic_of(family, config)
+    torch.save(net.state_dict(), tmp_path / ours)
+    torch.save(critic, tmp_path / theirs)
+    weights = TeacherWeights.read(tmp_path / ours)
+    assert weights.beside == tmp_path / theirs
+    run = RunDirectory(tmp_path / "run")
+    keep_teacher(run, weights)
+    kept = TeacherWeights.read(run.root)
+    assert kept.sha256 == weights.sha256
+    for one, found in ((weights, True), (kept, False)):  # later verbs read the copy in the run
+        events: list[RunEvent] = []
+        project = prepare(family, config, one, emit=events.append)
+        first = project.objective.discriminators.get_parameter("discriminator.model.0.weight")
+        assert torch.equal(first, critic["module.model.0.weight"])
+        notes = [e.text for e in events if isinstance(e, Notice)]
+        text = f"'{tmp_path / theirs}' lies beside '{tmp_path / ours}': the discriminators start"
+        assert [note.startswith(text) for note in notes] == [True] * found
+
+
+@pytest.mark.parametrize("name", ["generator.pth", "BIGG.pth", "gan.pt", "G"])
+def test_other_names_have_no_critic_beside_them(tmp_path: Path, name: str) -> None:
+    for each in (name, "discriminator.pth", "D", "BIGD.pth"):
+        torch.save(NET, tmp_path / each)
+    assert TeacherWeights.read(tmp_path / name).discriminators is None
+
+
+def test_a_critic_that_does_not_fit_is_refused_with_the_way_out(
+    tmp_path: Path, config: RunConfig
+) -> None:
+    family = Pix2Pix()
+    net = family.generator(family.options.model_validate(config.options))
+    torch.save(net.state_dict(), tmp_path / "latest_net_G.pth")
+    wide = critic_of(family, config, discriminator_width=3)
+    torch.save(wide, tmp_path / "latest_net_D.pth")
+    with pytest.raises(CheckpointError, match=r"latest_net_D.pth' is of another arch") as caught:
+        prepare(family, config, tmp_path / "latest_net_G.pth")
+    assert "or move the file away" in caught.value.hint
+    # An objective that has no discriminators needs none.
+    events: list[RunEvent] = []
+    prepare(Uncritical(), config, tmp_path / "latest_net_G.pth", emit=events.append)
+    assert not [event for event in events if isinstance(event, Notice)]
+
+
+class NoCritic(Objective):
+    """A family may train by reconstruction and distillation alone."""
+
+    discriminators = nn.ModuleDict()  # type: ignore[assignment]
+
+    def generator_losses(self, batch: Batch, output: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {}
+
+    discriminator_losses = generator_losses
+
+
+class Uncritical(Pix2Pix):
+    def objective(self, options):  # type: ignore[no-untyped-def]
+        return NoCritic()

@@ -13,7 +13,7 @@ from gancompress.config import RunConfig
 from gancompress.cost import measure_cost
 from gancompress.elastic import calibrate_batch_norm
 from gancompress.errors import BudgetError, ConfigError
-from gancompress.events import Notice
+from gancompress.events import Notice, StageProgress, StageStarted
 from gancompress.gan import GanFamily
 from gancompress.graph import trace
 from gancompress.passes import Decompose, residual_convolutions
@@ -135,18 +135,37 @@ class Tools:
         self.out = folder / "run"
         self.events: list[object] = []
 
-    def open(self, config: RunConfig) -> tuple[str, ...]:
+    def open(self, config: RunConfig, stop_after: int | None = None) -> tuple[str, ...]:
         self.events.clear()
+
+        def emit(event: object) -> None:
+            self.events.append(event)
+            if event == StageProgress(
+                "sensitivity", stop_after or 0, getattr(event, "metrics", {})
+            ):
+                raise KeyboardInterrupt
+
         family: GanFamily = Pix2Pix()
         host = PluginHost.discover()
         job = Job.begin(self.out, family, config, host, teacher=self.teacher)
-        with job.open(("distill",), self.events.append) as project:
+        with job.open(("distill",), emit) as project:
             assert project is not None
             assert project.choice is not None
             return project.choice.layers
 
+    def seen(self, step: int, stop_after: int | None) -> None:
+        if step == stop_after:
+            raise KeyboardInterrupt
+
     @property
-    def measured(self) -> bool:
+    def measured(self) -> int:
+        """How many layers were measured, and not only looked up."""
+        stage = [e for e in self.events if getattr(e, "stage", "") == "sensitivity"]
+        return sum(isinstance(event, StageProgress) for event in stage)
+
+    @property
+    def asked(self) -> bool:
+        """Whether the sensitivity was asked for at all."""
         return any(getattr(event, "stage", "") == "sensitivity" for event in self.events)
 
 
@@ -155,19 +174,66 @@ def test_a_run_remembers_what_was_chosen(
 ) -> None:
     tools, settings = Tools(tmp_path, weights), auto(config)
     first = tools.open(settings)
-    assert tools.measured
+    assert tools.asked
     record = json.loads((tools.out / FILE).read_text())
     assert tuple(record["layers"]) == first
     assert record["metric"] == "error"
 
     assert tools.open(settings) == first
-    assert not tools.measured
+    assert not tools.asked
 
     # A record that is damaged, or of other settings, is no record: it is chosen anew.
     for damage in ("{", json.dumps({**record, "layers": [], "settings": {}})):
         (tools.out / FILE).write_text(damage)
         assert tools.open(settings) == first
-        assert tools.measured
+        assert tools.asked
+
+
+@pytest.fixture
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GANCOMPRESS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_an_interrupted_measurement_goes_on(
+    config: RunConfig, weights: TeacherWeights, tmp_path: Path, own_cache: Path
+) -> None:
+    whole = Tools(tmp_path / "whole", weights)
+    settings = auto(config)
+    expected = whole.open(settings)
+    total = whole.measured
+    assert total > 3
+    for file in (own_cache / "sensitivity").iterdir():
+        file.unlink()
+
+    tools = Tools(tmp_path / "cut", weights)
+    with pytest.raises(KeyboardInterrupt):
+        tools.open(settings, stop_after=2)
+    assert not tools.out.exists()
+    assert tools.open(settings) == expected
+    began = next(
+        e for e in tools.events if isinstance(e, StageStarted) and e.stage == "sensitivity"
+    )
+    assert (began.done, tools.measured) == (2, total - 2)
+
+    # Another limit needs no other figures, other pictures do.
+    again = Tools(tmp_path / "again", weights)
+    again.open(auto(config, max_loss=0.0))
+    assert again.measured == 0
+    more = Tools(tmp_path / "more", weights)
+    more.open(auto(config, samples=3))
+    assert more.measured == total
+
+
+def test_a_cache_that_cannot_be_written_is_no_obstacle(
+    config: RunConfig, weights: TeacherWeights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("GANCOMPRESS_CACHE", str(tmp_path / "file"))
+    tools = Tools(tmp_path, weights)
+    assert tools.open(auto(config))
+    texts = [event.text for event in tools.events if isinstance(event, Notice)]
+    assert any("what 'auto' measures is not remembered" in text for text in texts)
 
 
 def test_no_record_counts_for_a_run_without_auto(

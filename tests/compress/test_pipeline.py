@@ -116,6 +116,39 @@ def test_finetuning_moves_only_the_chosen_subnet(tmp_path: Path, config: RunConf
     assert torch.equal(weight[width:], before["model.1.weight"][width:])
 
 
+@pytest.mark.parametrize("kind", ["scaled", "conditioned", "none"])
+def test_other_discriminators_go_on_in_another_process(
+    tmp_path: Path, config: RunConfig, kind: str
+) -> None:
+    other = config.model_copy(
+        update={
+            "distill": config.distill.model_copy(update={"discriminator": kind}),
+            "finetune": config.finetune.model_copy(update={"sampling": "uniform"}),
+        }
+    )
+    run = RunDirectory(tmp_path)
+    first = project_of(run, other)
+    distill_supernet(run, first)
+    trained = {k: v.clone() for k, v in first.objective.discriminators.state_dict().items()}
+    second = project_of(run, other)
+    finetune_subnet(run, second, SubnetConfig(dict(second.supernet.space.smallest().widths)))
+    after = second.objective.discriminators.state_dict()
+    assert trained.keys() == after.keys()
+    assert all(value.shape == after[name].shape for name, value in trained.items())
+    films = {name: value for name, value in after.items() if ".film." in name}
+    assert bool(films) == (kind == "conditioned")
+
+
+def test_a_budget_aware_distillation_takes_the_budget_of_the_search(
+    tmp_path: Path, config: RunConfig
+) -> None:
+    settings = config.distill.model_copy(update={"sampling": "budget-aware"})
+    run = RunDirectory(tmp_path)
+    project = project_of(run, config.model_copy(update={"distill": settings}))
+    distill_supernet(run, project)
+    assert run.stage_done("distill")
+
+
 def test_results_follow_finetuning_and_stay(tmp_path: Path, config: RunConfig) -> None:
     events: list[RunEvent] = []
     run = RunDirectory(tmp_path)

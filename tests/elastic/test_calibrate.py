@@ -1,5 +1,9 @@
+import multiprocessing
+import warnings
+from pathlib import Path
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from gancompress.elastic import calibrate_batch_norm
 
@@ -59,3 +63,32 @@ def test_no_batches_leave_the_statistics() -> None:
     calibrate_batch_norm(norm, [])
     assert norm.running_mean is not None
     assert norm.running_mean.tolist() == [7, 7]
+
+
+def _of_one_process(rank: int, place: Path) -> None:
+    # A process that has no batch has to take part as well.
+    distributed.init_process_group("gloo", f"file://{place}/store", rank=rank, world_size=3)
+    torch.manual_seed(rank)
+    batches = [torch.randn(4, 2, 3, 3) + rank for _ in range((2, 1, 0)[rank])]
+    norm = calibrate_batch_norm(nn.BatchNorm2d(2), batches)
+    torch.save((batches, norm.state_dict()), place / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+def test_processes_average_their_batches(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_of_one_process, args=(rank, tmp_path)) for rank in range(3)]
+    with warnings.catch_warnings():
+        # The workers touch no lock that another thread of this one may hold.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        for worker in workers:
+            worker.start()
+    for worker in workers:
+        worker.join(60)
+    seen = [torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(3)]
+    batches = [batch for own, _ in seen for batch in own]
+    means = torch.stack([batch.mean((0, 2, 3)) for batch in batches]).mean(0)
+    variances = torch.stack([batch.var((0, 2, 3)) for batch in batches]).mean(0)
+    for _, state in seen:
+        torch.testing.assert_close(state["running_mean"], means)
+        torch.testing.assert_close(state["running_var"], variances)

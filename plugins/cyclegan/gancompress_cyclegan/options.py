@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from gancompress.gan import FamilyOptions, GanMode, NormName
+from gancompress.gan import FamilyOptions, GanMode, NormName, ResNetName, check_config
 
 
 class CycleGanOptions(FamilyOptions):
@@ -21,10 +21,15 @@ class CycleGanOptions(FamilyOptions):
         load_size: Training pictures are read at this size and cropped at random; None for `size`.
         channels_a: Channels of A: 1 grey, 2 grey with alpha, 3 colour, 4 colour with alpha.
         channels_b: Channels of B.
+        architecture: ``resnet``, or ``mobile_resnet`` (separable residual blocks), of both ways.
         generator_width: Channels of the generators' first convolution (``ngf``).
         blocks: Residual blocks of the generators; the paper has 6 up to 128 pixels, 9 from 256.
         norm: Norm of the generators.
         dropout: Whether residual blocks drop half of their values in training.
+        legacy: Whether six numbers are read as the first release's class reads them: of each three
+            blocks the first has the width of its own, the others that of the residual stream.
+        config_str: Widths of a ``mobile_resnet`` as GAN Compression writes them (arXiv
+            2003.08936), six or eight numbers such as ``16_16_32_16_32_32_16_16``.
         discriminator_width: Channels of the discriminators' first convolution (``ndf``).
         discriminator_layers: Strided convolutions of the discriminators.
         discriminator_norm: Norm of the discriminators.
@@ -44,10 +49,13 @@ class CycleGanOptions(FamilyOptions):
     load_size: int | None = Field(None, ge=32)
     channels_a: int = Field(3, ge=1, le=4)
     channels_b: int = Field(3, ge=1, le=4)
+    architecture: ResNetName = "resnet"
     generator_width: int = Field(64, ge=1)
     blocks: int = Field(9, ge=0)
     norm: NormName = "instance"
     dropout: bool = False
+    legacy: bool = False
+    config_str: str | None = None
     discriminator_width: int = Field(64, ge=1)
     discriminator_layers: int = Field(3, ge=1, validate_default=True)
     discriminator_norm: NormName = "instance"
@@ -72,6 +80,25 @@ class CycleGanOptions(FamilyOptions):
     def _are_those_of_the_data(cls, value: int, info: ValidationInfo) -> int:
         if info.data.get("data") == "earth" and value != 3:
             raise ValueError(f"the pictures of 'earth' have 3 channels, not {value}")
+        return value
+
+    @field_validator("dropout")
+    @classmethod
+    def _separable_blocks_have_no_dropout(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("architecture") == "mobile_resnet":
+            raise ValueError("a mobile_resnet has no dropout")
+        return value
+
+    @field_validator("config_str")
+    @classmethod
+    def _it_is_a_config_of_a_mobile_net(cls, value: str | None, info: ValidationInfo) -> str | None:
+        others = info.data
+        check_config(
+            value,
+            others.get("architecture", ""),
+            others.get("blocks", 9),
+            legacy=others.get("legacy", False),
+        )
         return value
 
     @field_validator("discriminator_layers")

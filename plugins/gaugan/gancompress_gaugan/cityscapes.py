@@ -7,11 +7,18 @@ from pathlib import Path
 from typing import Final, Literal
 
 from PIL import Image
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from gancompress import DataError
-from gancompress.gan import FamilyOptions, Preparer, Sample, carve, read_picture
-from gancompress_gaugan.folders import parse_size, partner, write_labels, write_picture
+from gancompress.gan import FamilyOptions, Preparer, Sample, read_picture
+from gancompress_gaugan.folders import (
+    PictureSize,
+    official_files,
+    parse_size,
+    partner,
+    shared_out,
+    write_labels,
+    write_picture,
+)
 
 _PHOTO: Final = "_leftImg8bit"
 
@@ -29,37 +36,20 @@ class CityscapesOptions(FamilyOptions):
     """
 
     layout: Literal["folders", "pairs"] = "folders"
-    size: str | None = None
+    size: PictureSize | None = None
     val: int = Field(200, ge=1)
-
-    @field_validator("size")
-    @classmethod
-    def _is_a_size(cls, value: str | None) -> str | None:
-        if value not in {None, "original"}:
-            parse_size(str(value))
-        return value
 
     @property
     def pixels(self) -> tuple[int, int] | None:
         """Width and height; None keeps them."""
-        if self.size == "original":
-            return None
         return parse_size(self.size or ("512x256" if self.layout == "folders" else "256x256"))
 
 
 def _plan(inputs: Sequence[Path], options: CityscapesOptions) -> list[Sample]:
     root = inputs[0]
-    official = {split: _photographs(root, split) for split in ("train", "val")}
-    if len(official["train"]) <= options.val:
-        raise DataError(
-            f"'{root}' has {len(official['train'])} training scenes, and {options.val} of them "
-            "are to be 'val'",
-            hint="take fewer with -o val=N",
-        )
-    val = carve(official["train"], options.val, lambda path: path.name)
+    train, test = (_photographs(root, split) for split in ("train", "val"))
     samples = []
-    for path in [*official["train"], *official["val"]]:
-        split = "test" if path.parent.parent.name == "val" else "val" if path in val else "train"
+    for split, path in shared_out(train, test, options.val, root):
         scene = _Scene.find(root, path, options)
         write = scene.write_folders if options.layout == "folders" else scene.write_pair
         samples.append(Sample(split, partial(write, split)))
@@ -67,14 +57,12 @@ def _plan(inputs: Sequence[Path], options: CityscapesOptions) -> list[Sample]:
 
 
 def _photographs(root: Path, split: str) -> list[Path]:
-    folder = root / "leftImg8bit" / split
-    found = sorted(folder.glob(f"*/*{_PHOTO}.png"))
-    if not found:
-        raise DataError(
-            f"'{folder}' holds no photograph of Cityscapes",
-            hint="ROOT has the folders leftImg8bit and gtFine, as both archives make them",
-        )
-    return found
+    return official_files(
+        root / "leftImg8bit" / split,
+        f"*/*{_PHOTO}.png",
+        "Cityscapes",
+        "ROOT has the folders leftImg8bit and gtFine, as both archives make them",
+    )
 
 
 @dataclass(frozen=True)

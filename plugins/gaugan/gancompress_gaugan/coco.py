@@ -11,13 +11,22 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from gancompress import DataError
-from gancompress.gan import FamilyOptions, Preparer, Sample, carve, read_labels
-from gancompress_gaugan.folders import parse_size, partner, save_numbers, write_picture
+from gancompress.gan import FamilyOptions, Preparer, Sample, read_labels
+from gancompress_gaugan.folders import (
+    PictureSize,
+    official_files,
+    parse_size,
+    partner,
+    save_numbers,
+    shared_out,
+    write_picture,
+)
 
 _FIRST_THING: Final = 1000  # above every label, so that no thing has the number of a stuff
+_PARTS: Final = ("train2017", "val2017")
 Things = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
@@ -30,54 +39,34 @@ class CocoOptions(FamilyOptions):
         val: Pictures of train2017 that become ``val``; val2017 becomes ``test``.
     """
 
-    size: str = "286x286"
+    size: PictureSize = "286x286"
     instances: bool = True
     val: int = Field(500, ge=1)
-
-    @field_validator("size")
-    @classmethod
-    def _is_a_size(cls, value: str) -> str:
-        if value != "original":
-            parse_size(value)
-        return value
 
     @property
     def pixels(self) -> tuple[int, int] | None:
         """Width and height; None keeps them."""
-        return None if self.size == "original" else parse_size(self.size)
+        return parse_size(self.size)
 
 
 def _plan(inputs: Sequence[Path], options: CocoOptions) -> list[Sample]:
     root = inputs[0]
-    pictures = {part: _pictures(root, part) for part in ("train2017", "val2017")}
-    if len(pictures["train2017"]) <= options.val:
-        raise DataError(
-            f"'{root}' has {len(pictures['train2017'])} pictures in train2017, and {options.val} "
-            "of them are to be 'val'",
-            hint="take fewer with -o val=N",
-        )
-    val = carve(pictures["train2017"], options.val, lambda path: path.name)
+    train, test = (_pictures(root, part) for part in _PARTS)
+    things = {part: _things(root, part) if options.instances else {} for part in _PARTS}
     samples = []
-    for part, paths in pictures.items():
-        things = _things(root, part) if options.instances else {}
-        for path in paths:
-            labels = partner(root / "stuffthingmaps" / part / f"{path.stem}.png", path.name)
-            split = "test" if part == "val2017" else "val" if path in val else "train"
-            # Only this picture's things: the table of all is large.
-            own = things.get(path.name, ()) if options.instances else None
-            scene = _Scene(path, labels, own, options.pixels)
-            samples.append(Sample(split, partial(scene.write, split)))
+    for split, path in shared_out(train, test, options.val, root):
+        part = path.parent.name
+        labels = partner(root / "stuffthingmaps" / part / f"{path.stem}.png", path.name)
+        # Only this picture's things: the table of all is large.
+        own = things[part].get(path.name, ()) if options.instances else None
+        scene = _Scene(path, labels, own, options.pixels)
+        samples.append(Sample(split, partial(scene.write, split)))
     return samples
 
 
 def _pictures(root: Path, part: str) -> list[Path]:
-    found = sorted((root / part).glob("*.jpg"))
-    if not found:
-        raise DataError(
-            f"'{root / part}' holds no picture of COCO",
-            hint="ROOT has the folders train2017, val2017, stuffthingmaps and annotations",
-        )
-    return found
+    hint = "ROOT has the folders train2017, val2017, stuffthingmaps and annotations"
+    return official_files(root / part, "*.jpg", "COCO", hint)
 
 
 def _things(root: Path, part: str) -> Things:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
@@ -20,11 +21,12 @@ from gancompress.gan import (
     Recipe,
     Source,
     SplitFolders,
+    official_critic,
+    official_state,
     parse,
     perceptual_loss,
     read_toml,
 )
-from gancompress_gaugan.checkpoint import translated
 from gancompress_gaugan.cityscapes import CITYSCAPES
 from gancompress_gaugan.coco import COCO
 from gancompress_gaugan.folders import label_folders
@@ -55,6 +57,8 @@ class GauGan(GanFamily[GauGanOptions]):
             spectral=options.spectral,
             latent=options.latent,
             size=options.shape,
+            widths=options.widths,
+            mobile=options.architecture == "mobile_spade",
         )
         return initialise_xavier(net)
 
@@ -73,18 +77,11 @@ class GauGan(GanFamily[GauGanOptions]):
 
     def objective(self, options: GauGanOptions) -> Objective:
         """Build the discriminators and losses."""
-        discriminator = MultiScaleDiscriminator(
-            options.channels + 3,
-            options.discriminator_width,
-            options.discriminator_layers,
-            options.discriminators,
-            options.discriminator_norm,
-            spectral=options.discriminator_spectral,
-        )
         wanted = options.perceptual if options.lambda_perceptual else "none"
-        initialise_xavier(discriminator)
+        critic = _critic(options)
+        initialise_xavier(critic)
         return GauGanObjective(
-            discriminator,
+            critic,
             options.gan_mode,
             lambda_feature=options.lambda_feature,
             perceptual=perceptual_loss(wanted, options.vgg_weights),
@@ -109,10 +106,21 @@ class GauGan(GanFamily[GauGanOptions]):
 
     def import_checkpoint(
         self, options: GauGanOptions, path: Path, state: Mapping[str, Tensor]
-    ) -> Mapping[str, Tensor] | None:
-        """Translate the keys of spectral norm by hooks, as the published checkpoints have them."""
-        del options, path
-        return translated(state)
+    ) -> Mapping[str, Tensor]:
+        """Translate a published checkpoint; one of a supernet is cut to the widths given."""
+        del path
+        with torch.device("meta"):  # only names and shapes are looked at
+            net = self.generator(options)
+        return official_state(net, state, slices=options.config_str is not None)
+
+    def import_discriminators(
+        self, options: GauGanOptions, path: Path, state: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor]:
+        """Translate a published discriminator of several scales."""
+        del path
+        with torch.device("meta"):
+            net = _critic(options)
+        return official_critic(net, state)
 
     def sources(self) -> Mapping[str, Source]:
         """Return the published sets and checkpoints."""
@@ -125,6 +133,17 @@ class GauGan(GanFamily[GauGanOptions]):
     def folders(self, options: GauGanOptions) -> Sequence[SplitFolders]:
         """Return the three splits, each with label maps, pictures and maybe instance maps."""
         return () if options.data == "landcover" else label_folders(options)
+
+
+def _critic(options: GauGanOptions) -> MultiScaleDiscriminator:
+    return MultiScaleDiscriminator(
+        options.channels + 3,
+        options.discriminator_width,
+        options.discriminator_layers,
+        options.discriminators,
+        options.discriminator_norm,
+        spectral=options.discriminator_spectral,
+    )
 
 
 def _recipe(path: Path, package: Path) -> Recipe:

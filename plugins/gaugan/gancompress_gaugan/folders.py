@@ -1,14 +1,16 @@
 """How label maps and pictures lie in folders, and how both are written."""
 
 import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from PIL import Image
+from pydantic import AfterValidator
 
 from gancompress import DataError
-from gancompress.gan import Part, SplitFolders, nearest, read_labels, read_picture, scene_of
+from gancompress.gan import Part, SplitFolders, carve, nearest, read_labels, read_picture, scene_of
 from gancompress_gaugan.options import GauGanOptions
 
 SPLITS: Final = ("train", "val", "test")
@@ -28,7 +30,7 @@ def label_folders(options: GauGanOptions) -> tuple[SplitFolders, ...]:
         folder = Path(options.data) / split
         parts = [
             Part("label", folder / "label", "labels", known),
-            Part("image", folder / "image"),
+            Part("image", folder / "image", channels=3, size=options.shape[::-1]),
         ]
         if options.edges:
             parts.append(Part("instance", folder / "instance", "labels"))
@@ -36,19 +38,72 @@ def label_folders(options: GauGanOptions) -> tuple[SplitFolders, ...]:
     return tuple(found)
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Turn ``512x256`` into width and height.
+def parse_size(text: str) -> tuple[int, int] | None:
+    """Turn ``512x256`` into width and height, and ``original`` into None.
 
     Args:
-        text: Width and height in pixels.
+        text: Width and height in pixels, or ``original``.
 
     Raises:
         ValueError: If it is not of that form.
     """
+    if text == "original":
+        return None
     width, sign, height = text.partition("x")
     if not (sign and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
         raise ValueError(f"'{text}' is not of the form WIDTHxHEIGHT, such as 512x256")
     return int(width), int(height)
+
+
+def _checked(text: str) -> str:
+    parse_size(text)
+    return text
+
+
+PictureSize = Annotated[str, AfterValidator(_checked)]
+"""An option that `parse_size` reads."""
+
+
+def official_files(folder: Path, pattern: str, name: str, hint: str) -> list[Path]:
+    """List the pictures of one of a data set's own splits.
+
+    Args:
+        folder: Where they lie.
+        pattern: What they are called.
+        name: Of the data set.
+        hint: What its folders are, for the error.
+
+    Raises:
+        DataError: If there are none.
+    """
+    found = sorted(folder.glob(pattern))
+    if not found:
+        raise DataError(f"'{folder}' holds no picture of {name}", hint=hint)
+    return found
+
+
+def shared_out(
+    train: Sequence[Path], test: Sequence[Path], val: int, root: Path
+) -> Iterator[tuple[str, Path]]:
+    """Yield each picture with its split: some of the official training set become ``val``.
+
+    Args:
+        train: Of the official training set.
+        test: Of the official validation set; its test set has no labels.
+        val: How many are carved out of `train`, by the hashes of their names.
+        root: The data set, for the error.
+
+    Raises:
+        DataError: If nothing would be left to train on.
+    """
+    if len(train) <= val:
+        raise DataError(
+            f"'{root}' has {len(train)} pictures to train on, and {val} of them are to be 'val'",
+            hint="take fewer with -o val=N",
+        )
+    carved = carve(train, val, lambda path: path.name)
+    yield from (("val" if path in carved else "train", path) for path in train)
+    yield from (("test", path) for path in test)
 
 
 def write_labels(source: Path, target: Path, size: tuple[int, int] | None) -> None:

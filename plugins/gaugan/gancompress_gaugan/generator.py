@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gancompress_gaugan.spade import SLOPE, FreeNormName, SpadeBlock, free_norm
+from gancompress_gaugan.widths import BlockWidths, SpadeWidths
 
 Upsampling: TypeAlias = Literal["normal", "more", "most"]
 HALVINGS: dict[Upsampling, int] = {"normal": 5, "more": 6, "most": 7}
@@ -29,6 +30,10 @@ class SpadeGenerator(nn.Module):
         spectral: Whether the blocks' convolutions have spectral norm.
         latent: Length of the noise that the generator starts from; 0 starts from the label map.
         size: Height and width of the pictures; with noise no others can be made.
+        widths: Channels of every layer, such as of `SpadeWidths.parse`, in place of `width`,
+            `widest` and `hidden`.
+        mobile: Whether what computes scale and shift is separable, as in GAN Compression's mobile
+            nets (arXiv 2003.08936).
     """
 
     def __init__(
@@ -43,40 +48,38 @@ class SpadeGenerator(nn.Module):
         spectral: bool = True,
         latent: int = 0,
         size: tuple[int, int] = (256, 256),
+        widths: SpadeWidths | None = None,
+        mobile: bool = False,
     ) -> None:
         super().__init__()
 
-        def block(channels_in: int, channels_out: int) -> SpadeBlock:
+        def block(its: BlockWidths) -> SpadeBlock:
             return SpadeBlock(
-                channels_in,
-                channels_out,
-                labels=labels,
-                hidden=hidden,
-                norm=free_norm(norm),
-                spectral=spectral,
+                its, labels=labels, norm=free_norm(norm), spectral=spectral, mobile=mobile
             )
 
-        top, a, b, c, last = (width * min(times, widest) for times in (16, 8, 4, 2, 1))
+        ups = 5 if upsampling == "most" else 4
+        widths = widths or SpadeWidths.full(width, widest=widest, hidden=hidden, ups=ups)
+        head, middle_0, middle_1, up_0, up_1, up_2, up_3, *up_4 = widths.blocks
         self.latent = latent
         self.upsampling = upsampling
         self.step = 2 ** HALVINGS[upsampling]
         self.start = (size[0] // self.step, size[1] // self.step)
         self.fc: nn.Module
         if latent:
-            self.fc = nn.Linear(latent, top * self.start[0] * self.start[1])
+            self.fc = nn.Linear(latent, widths.first * self.start[0] * self.start[1])
         else:
-            self.fc = nn.Conv2d(labels, top, 3, padding=1)
-        self.head_0 = block(top, top)
-        self.G_middle_0 = block(top, top)
-        self.G_middle_1 = block(top, top)
-        self.up_0 = block(top, a)
-        self.up_1 = block(a, b)
-        self.up_2 = block(b, c)
-        self.up_3 = block(c, last)
+            self.fc = nn.Conv2d(labels, widths.first, 3, padding=1)
+        self.head_0 = block(head)
+        self.G_middle_0 = block(middle_0)
+        self.G_middle_1 = block(middle_1)
+        self.up_0 = block(up_0)
+        self.up_1 = block(up_1)
+        self.up_2 = block(up_2)
+        self.up_3 = block(up_3)
         if upsampling == "most":
-            self.up_4 = block(last, last // 2)
-            last //= 2
-        self.conv_img = nn.Conv2d(last, 3, 3, padding=1)
+            self.up_4 = block(up_4[0])
+        self.conv_img = nn.Conv2d(widths.last, 3, 3, padding=1)
         self.up = nn.Upsample(scale_factor=2)
 
     def forward(self, labels: Tensor, noise: Tensor | None = None) -> Tensor:

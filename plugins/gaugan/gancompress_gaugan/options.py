@@ -6,9 +6,11 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from gancompress import SubnetError
 from gancompress.gan import FamilyOptions, GanMode, NormName, PerceptualName
 from gancompress_gaugan.generator import HALVINGS, Upsampling
 from gancompress_gaugan.spade import FreeNormName
+from gancompress_gaugan.widths import SpadeWidths
 
 LAND_COVER_CLASSES = 17
 
@@ -28,6 +30,10 @@ class GauGanOptions(FamilyOptions):
             None reads them at `size`.
         flip: Whether training samples are mirrored at random.
         flip_vertical: Whether they are also turned upside down at random.
+        architecture: ``spade``, or ``mobile_spade``: what computes scale and shift is separable.
+        config_str: Widths of a ``mobile_spade`` as GAN Compression writes them (arXiv 2003.08936),
+            eight numbers such as ``32_32_48_32_32_32_32_24``; `generator_width`, `widest` and
+            `hidden` are not read then.
         generator_width: Channels of the generator's seventh block (``ngf``).
         widest: No block of the generator has more than this many times `generator_width`.
         hidden: Channels between the label map and scale and shift of a norm.
@@ -57,6 +63,8 @@ class GauGanOptions(FamilyOptions):
     load_size: int | None = Field(None, ge=32)
     flip: bool = True
     flip_vertical: bool = False
+    architecture: Literal["spade", "mobile_spade"] = "spade"
+    config_str: str | None = None
     generator_width: int = Field(64, ge=2)
     widest: int = Field(16, ge=1)
     hidden: int = Field(128, ge=1)
@@ -81,6 +89,11 @@ class GauGanOptions(FamilyOptions):
         return self.classes + int(self.dont_care) + int(self.edges)
 
     @property
+    def widths(self) -> SpadeWidths | None:
+        """Widths of a ``mobile_spade`` by its config string."""
+        return None if self.config_str is None else SpadeWidths.parse(self.config_str)
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Height and width of the pictures."""
         return round(self.size / self.aspect), self.size
@@ -90,6 +103,20 @@ class GauGanOptions(FamilyOptions):
         """Height and width that training pictures are read at."""
         width = self.load_size or self.size
         return round(width / self.aspect), width
+
+    @model_validator(mode="after")
+    def _it_is_a_config_of_a_mobile_net(self) -> Self:
+        if self.config_str is None:
+            return self
+        if self.architecture != "mobile_spade":
+            raise ValueError("only the architecture 'mobile_spade' takes widths of its layers")
+        if self.upsampling == "most":
+            raise ValueError("the upsampling 'most' has a block that no config_str has a width for")
+        try:
+            SpadeWidths.parse(self.config_str)
+        except SubnetError as error:
+            raise ValueError(error.message) from None
+        return self
 
     @model_validator(mode="after")
     def _the_generator_starts_from_whole_pixels(self) -> Self:

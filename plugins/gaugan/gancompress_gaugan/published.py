@@ -1,33 +1,17 @@
-"""The published SPADE sub-generators, by their config strings such as ``32_32_48_32_32_32_32_24``.
-
-GAN Compression (Li et al., arXiv 2003.08936) writes a sub-generator as eight numbers, each in
-units of one width of the net:
-
-    fc and the residual stream (×16) · inside head_0, G_middle_0, G_middle_1 (×16) ·
-    up_0 (×8) · up_1 (×4) · up_2 (×2) · up_3 (×1)
-
-The number of a block also says how many channels lie between the label map and the scale and
-shift of its norms: twice as many.
-"""
+"""The published SPADE sub-generators as subnets, by config strings (`SpadeWidths.parse`)."""
 
 import re
 
 from torch import nn
 
 from gancompress import ChannelGraph, ChannelGroup, Decompose, SubnetConfig, SubnetError
+from gancompress_gaugan.widths import BLOCKS, HIDDEN_UNITS, UNITS, config_numbers
 
-# What a number multiplies, by the convolution that makes the channels; in the order of the config.
-_PARTS = (
-    ("fc", 16),
-    ("head_0.conv_0", 16),
-    ("G_middle_0.conv_0", 16),
-    ("G_middle_1.conv_0", 16),
-    ("up_0.conv_1", 8),
-    ("up_1.conv_1", 4),
-    ("up_2.conv_1", 2),
-    ("up_3.conv_1", 1),
+# The layer that makes the channels which a number counts.
+_PARTS = tuple(
+    block if block == "fc" else f"{block}.conv_{1 if block.startswith('up') else 0}"
+    for block in BLOCKS
 )
-_BLOCKS = tuple(part.partition(".")[0] for part, _ in _PARTS)
 _MODULATION = frozenset({"mlp_gamma", "mlp_beta"})
 _HIDDEN = re.compile(r"(\w+)\.norm_\w\.mlp_shared\.0")
 
@@ -68,7 +52,7 @@ def published_subnet(graph: ChannelGraph, config: str) -> SubnetConfig:
     Raises:
         SubnetError: If the string is none, or the generator is of another shape or narrower.
     """
-    numbers = dict(zip(_BLOCKS, _numbers(config), strict=True))
+    numbers = dict(zip(BLOCKS, config_numbers(config), strict=True))
     groups = graph.searchable()
     base = _base(groups)
     widths: dict[str, int] = {}
@@ -84,21 +68,6 @@ def published_subnet(graph: ChannelGraph, config: str) -> SubnetConfig:
     return SubnetConfig(widths)
 
 
-def _numbers(config: str) -> list[int]:
-    if not re.fullmatch(r"[1-9][0-9]*(_[1-9][0-9]*)*", config, re.ASCII):
-        raise SubnetError(
-            f"the config '{config}' is no row of positive whole numbers joined by '_'",
-            hint=f"it looks like 32_32_48_32_32_32_32_24: {', '.join(_BLOCKS)}",
-        )
-    numbers = [int(word) for word in config.split("_")]
-    if len(numbers) != len(_PARTS):
-        raise SubnetError(
-            f"the config '{config}' has {len(numbers)} numbers",
-            hint=f"give {len(_PARTS)}: {', '.join(_BLOCKS)}",
-        )
-    return numbers
-
-
 def _base(groups: tuple[ChannelGroup, ...]) -> int:
     """Return the width that all others are multiples of."""
     last = [group for group in groups if "up_3.conv_1" in group.producers]
@@ -110,9 +79,9 @@ def _base(groups: tuple[ChannelGroup, ...]) -> int:
 def _part(group: ChannelGroup, base: int) -> tuple[str, int]:
     """Return the block whose number a group follows, and the channels of one unit."""
     hidden = _HIDDEN.fullmatch(group.producers[0])
-    if hidden is not None and hidden[1] in _BLOCKS:
-        return hidden[1], 2
-    for block, (part, factor) in zip(_BLOCKS, _PARTS, strict=True):
+    if hidden is not None and hidden[1] in BLOCKS:
+        return hidden[1], HIDDEN_UNITS
+    for block, part, factor in zip(BLOCKS, _PARTS, UNITS, strict=True):
         # The first convolution of an up-sampling block is as wide as the block.
         if part in group.producers or f"{block}.conv_0" in group.producers:
             if group.units != base * factor:

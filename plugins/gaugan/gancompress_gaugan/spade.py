@@ -8,6 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gancompress.gan import SeparableConvolution
+from gancompress_gaugan.widths import BlockWidths
+
 FreeNormName: TypeAlias = Literal["batch", "syncbatch", "instance"]
 SLOPE = 0.2
 
@@ -39,16 +42,29 @@ class Spade(nn.Module):
         labels: Channels of the label map.
         hidden: Channels between the label map and scale and shift.
         norm: Constructor of the norm.
+        mobile: Whether what computes scale and shift is separable, as in GAN Compression's mobile
+            nets (arXiv 2003.08936).
     """
 
     def __init__(
-        self, channels: int, labels: int, hidden: int, norm: Callable[[int], nn.Module]
+        self,
+        channels: int,
+        labels: int,
+        hidden: int,
+        norm: Callable[[int], nn.Module],
+        *,
+        mobile: bool = False,
     ) -> None:
         super().__init__()
+        last: Callable[[], nn.Module] = (
+            partial(SeparableConvolution, hidden, channels, padding=1)
+            if mobile
+            else partial(nn.Conv2d, hidden, channels, 3, padding=1)
+        )
         self.param_free_norm = norm(channels)
         self.mlp_shared = nn.Sequential(nn.Conv2d(labels, hidden, 3, padding=1), nn.ReLU())
-        self.mlp_gamma = nn.Conv2d(hidden, channels, 3, padding=1)
-        self.mlp_beta = nn.Conv2d(hidden, channels, 3, padding=1)
+        self.mlp_gamma = last()
+        self.mlp_beta = last()
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
         """Normalise, scale and shift.
@@ -72,39 +88,37 @@ class SpadeBlock(nn.Module):
     Where the number of channels changes, the shortcut is a `Spade` and a pointwise convolution.
 
     Args:
-        channels_in: Channels of the input.
-        channels_out: Channels of the output.
+        widths: Channels of its layers.
         labels: Channels of the label map.
-        hidden: Channels between the label map and scale and shift.
         norm: Constructor of the norm.
         spectral: Whether the convolutions' weights are divided by their largest singular value
             (arXiv 1802.05957).
+        mobile: See `Spade`.
     """
 
     def __init__(
         self,
-        channels_in: int,
-        channels_out: int,
+        widths: BlockWidths,
         *,
         labels: int,
-        hidden: int,
         norm: Callable[[int], nn.Module],
         spectral: bool,
+        mobile: bool = False,
     ) -> None:
         super().__init__()
-        middle = min(channels_in, channels_out)
         wrap: Callable[[nn.Module], nn.Module] = spectral_norm if spectral else lambda layer: layer
-        self.conv_0 = wrap(nn.Conv2d(channels_in, middle, 3, padding=1))
-        self.conv_1 = wrap(nn.Conv2d(middle, channels_out, 3, padding=1))
-        self.norm_0 = Spade(channels_in, labels, hidden, norm)
-        self.norm_1 = Spade(middle, labels, hidden, norm)
-        self.learned_shortcut = channels_in != channels_out
+        spade = partial(Spade, labels=labels, hidden=widths.hidden, norm=norm, mobile=mobile)
+        self.conv_0 = wrap(nn.Conv2d(widths.before, widths.inside, 3, padding=1))
+        self.conv_1 = wrap(nn.Conv2d(widths.inside, widths.after, 3, padding=1))
+        self.norm_0 = spade(widths.before)
+        self.norm_1 = spade(widths.inside)
+        self.learned_shortcut = widths.shortcut
         if self.learned_shortcut:
-            self.conv_s = wrap(nn.Conv2d(channels_in, channels_out, 1, bias=False))
-            self.norm_s = Spade(channels_in, labels, hidden, norm)
+            self.conv_s = wrap(nn.Conv2d(widths.before, widths.after, 1, bias=False))
+            self.norm_s = spade(widths.before)
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """Map ``(N, channels_in, h, w)`` to ``(N, channels_out, h, w)``."""
+        """Map ``(N, before, h, w)`` to ``(N, after, h, w)``."""
         inside = self.conv_0(F.leaky_relu(self.norm_0(x, labels), SLOPE))
         inside = self.conv_1(F.leaky_relu(self.norm_1(inside, labels), SLOPE))
         shortcut = self.conv_s(self.norm_s(x, labels)) if self.learned_shortcut else x

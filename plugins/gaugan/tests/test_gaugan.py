@@ -8,7 +8,7 @@ from PIL import Image
 from pydantic import ValidationError
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn.utils import parametrize, remove_spectral_norm, spectral_norm
+from torch.nn.utils import parametrize
 
 from gancompress import (
     DataError,
@@ -20,6 +20,7 @@ from gancompress import (
 from gancompress.compress.prepare import prepare
 from gancompress.compress.results import _samples
 from gancompress.config import DecomposeConfig, RunConfig
+from gancompress.distill import distillation_points
 from gancompress.gan import Batch, collate
 from gancompress.store import save_tensors
 from gancompress.testing import FamilyContract
@@ -186,50 +187,25 @@ def test_every_channel_is_elastic(norm: FreeNormName, latent: int) -> None:
     assert torch.equal(static(*inputs), supernet(*inputs))
 
 
+@pytest.mark.parametrize("latent", [0, 8])
+def test_four_points_are_where_the_paper_distils(latent: int) -> None:
+    net = SpadeGenerator(3, 4, widest=4, hidden=4, latent=latent, size=(32, 32)).eval()
+    traced = trace(net, (torch.zeros(1, 3, 32, 32),))
+    nodes = {node.name: node for node in traced.module.graph.nodes}
+    paths = []
+    for point in distillation_points(traced, 4):
+        before = nodes[point].all_input_nodes[-1]  # a block ends with its second convolution
+        paths.append(str(before.target))
+    blocks = ("head_0", "G_middle_1", "up_1", "up_3")
+    assert paths == [f"{block}.conv_1" for block in blocks]
+
+
 def test_spectral_norm_is_on_the_blocks_convolutions_alone() -> None:
     net = SpadeGenerator(3, 4, widest=2, hidden=4)
     found = {name for name, m in net.named_modules() if parametrize.is_parametrized(m)}
     blocks = [name for name, m in net.named_modules() if isinstance(m, SpadeBlock)]
     convs = {f"{block}.conv_{i}" for block in blocks for i in (0, 1)}
     assert found == convs | {"up_3.conv_s"}
-
-
-class Hooked(SpadeGenerator):
-    """The generator with the spectral norm that published checkpoints were made with."""
-
-    def __init__(self) -> None:
-        super().__init__(17, 4, widest=2, hidden=4, spectral=False)
-        for block in self.modules():
-            if isinstance(block, SpadeBlock):
-                for name in ("conv_0", "conv_1", *(["conv_s"] if block.learned_shortcut else [])):
-                    spectral_norm(getattr(block, name))
-
-
-def test_published_checkpoints_are_read() -> None:
-    torch.manual_seed(0)
-    hooked, family = Hooked(), GauGan()
-    maps = torch.rand(2, 17, 32, 32)
-    for _ in range(3):
-        hooked(maps)  # the singular vectors settle
-    state = {f"module.{key}": value for key, value in hooked.state_dict().items()}
-    assert any(key.endswith("conv_0.weight_orig") for key in state)
-    translated = family.import_checkpoint(SMALL, Path("net_G.pth"), state)
-    assert translated is not None
-    net = family.generator(SMALL).eval()
-    net.load_state_dict(translated)
-    with torch.no_grad():
-        torch.testing.assert_close(net(maps), hooked.eval()(maps))
-
-
-def test_own_checkpoints_need_no_translation() -> None:
-    family = GauGan()
-    state = family.generator(SMALL).state_dict()
-    assert family.import_checkpoint(SMALL, Path("own"), state) is None
-    plain = Hooked()
-    for module in plain.modules():
-        if hasattr(module, "weight_orig"):
-            remove_spectral_norm(module)
-    assert family.import_checkpoint(SMALL, Path("plain"), plain.state_dict()) is None
 
 
 def objective(**values: Any) -> GauGanObjective:

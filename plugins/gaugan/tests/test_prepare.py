@@ -113,7 +113,7 @@ def with_a_damaged_label_map(root: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (without_photographs, "holds no photograph"),
+        (without_photographs, "holds no picture of Cityscapes"),
         (without_a_label_map, "is missing, which belongs to"),
         (with_a_damaged_label_map, "cannot be read as a label map"),
     ],
@@ -128,7 +128,7 @@ def test_a_damaged_copy_is_one_sentence_and_leaves_nothing(
 
 
 def test_too_few_scenes_are_named(cityscapes: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"has 6 training scenes, and 200 of them"):
+    with pytest.raises(DataError, match=r"has 6 pictures to train on, and 200 of them"):
         prepare_data(CITYSCAPES, [cityscapes], tmp_path / "out", CityscapesOptions())
 
 

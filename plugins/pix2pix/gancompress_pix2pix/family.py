@@ -14,7 +14,6 @@ from gancompress.gan import (
     Batch,
     FolderPairs,
     GanFamily,
-    MobileResNetGenerator,
     Objective,
     PairedFiles,
     PairedObjective,
@@ -23,11 +22,12 @@ from gancompress.gan import (
     PixelDiscriminator,
     Preparer,
     Recipe,
-    ResNetGenerator,
     Source,
     SplitFolders,
     UNetGenerator,
+    build_resnet,
     initialise_normal,
+    official_critic,
     official_state,
     parse,
     read_toml,
@@ -72,14 +72,7 @@ class Pix2Pix(GanFamily[Pix2PixOptions]):
 
     def objective(self, options: Pix2PixOptions) -> Objective:
         """Build the conditional PatchGAN objective, of patches or of pixels."""
-        channels = options.input_channels + options.output_channels
-        width, norm = options.discriminator_width, options.discriminator_norm
-        discriminator = (
-            PixelDiscriminator(channels, width, norm)
-            if options.discriminator == "pixel"
-            else PatchDiscriminator(channels, width, options.discriminator_layers, norm)
-        )
-        return PairedObjective(initialise_normal(discriminator), options.gan_mode)
+        return PairedObjective(initialise_normal(_critic(options)), options.gan_mode)
 
     def baseline(self, options: Pix2PixOptions, batch: Batch) -> Tensor:
         """Return the untouched input, in as many channels as the output has."""
@@ -93,6 +86,15 @@ class Pix2Pix(GanFamily[Pix2PixOptions]):
         with torch.device("meta"):
             net = _generator(options)
         return official_state(net, state, slices=options.config_str is not None)
+
+    def import_discriminators(
+        self, options: Pix2PixOptions, path: Path, state: Mapping[str, Tensor]
+    ) -> Mapping[str, Tensor]:
+        """Translate a published discriminator, of patches or of pixels."""
+        del path
+        with torch.device("meta"):
+            net = _critic(options)
+        return official_critic(net, state)
 
     def recipes(self) -> Mapping[str, Recipe]:
         """Read the TOML files beside this module; a teacher's path starts at this package."""
@@ -112,7 +114,7 @@ class Pix2Pix(GanFamily[Pix2PixOptions]):
 
     def folders(self, options: Pix2PixOptions) -> Sequence[SplitFolders]:
         """Return the three splits, each side by side or in ``A`` and ``B``."""
-        return () if options.data == "openmoji" else pair_folders(Path(options.data))
+        return () if options.data == "openmoji" else pair_folders(options)
 
 
 def _generator(options: Pix2PixOptions) -> nn.Module:
@@ -125,11 +127,15 @@ def _generator(options: Pix2PixOptions) -> nn.Module:
             options.norm,
             dropout=options.dropout,
         )
-    if options.architecture == "mobile_resnet":
-        return MobileResNetGenerator(options.widths, *channels, options.norm)
-    return ResNetGenerator(
-        *channels, options.generator_width, options.blocks, options.norm, dropout=options.dropout
-    )
+    return build_resnet(options, *channels)
+
+
+def _critic(options: Pix2PixOptions) -> nn.Module:
+    channels = options.input_channels + options.output_channels
+    width, norm = options.discriminator_width, options.discriminator_norm
+    if options.discriminator == "pixel":
+        return PixelDiscriminator(channels, width, norm)
+    return PatchDiscriminator(channels, width, options.discriminator_layers, norm)
 
 
 def _with_channels(pictures: Tensor, channels: int) -> Tensor:

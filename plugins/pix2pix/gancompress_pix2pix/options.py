@@ -6,8 +6,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from gancompress import SubnetError
-from gancompress.gan import FamilyOptions, GanMode, NormName, ResNetWidths
+from gancompress.gan import FamilyOptions, GanMode, NormName, check_config
 
 
 class Pix2PixOptions(FamilyOptions):
@@ -73,13 +72,6 @@ class Pix2PixOptions(FamilyOptions):
         """Halvings of a U-Net."""
         return self.depth or min(8, _halvings(self.size))
 
-    @property
-    def widths(self) -> ResNetWidths:
-        """Widths of a ``mobile_resnet``."""
-        if self.config_str is None:
-            return ResNetWidths.full(self.generator_width, self.blocks)
-        return ResNetWidths.parse(self.config_str, self.blocks, legacy=self.legacy)
-
     @field_validator("load_size")
     @classmethod
     def _a_square_can_be_cut_out(cls, value: int | None, info: ValidationInfo) -> int | None:
@@ -112,15 +104,13 @@ class Pix2PixOptions(FamilyOptions):
     @field_validator("config_str")
     @classmethod
     def _it_is_a_config_of_a_mobile_net(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is None:
-            return value
-        if info.data.get("architecture") != "mobile_resnet":
-            raise ValueError("only the architecture 'mobile_resnet' takes widths of its layers")
-        try:
-            legacy = info.data.get("legacy", False)
-            ResNetWidths.parse(value, info.data.get("blocks", 9), legacy=legacy)
-        except SubnetError as error:
-            raise ValueError(error.message) from None
+        others = info.data
+        check_config(
+            value,
+            others.get("architecture", ""),
+            others.get("blocks", 9),
+            legacy=others.get("legacy", False),
+        )
         return value
 
     @field_validator("discriminator_layers")

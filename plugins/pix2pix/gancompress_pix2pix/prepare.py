@@ -20,6 +20,7 @@ from gancompress.gan import (
     find_pictures,
     read_picture,
 )
+from gancompress_pix2pix.options import Pix2PixOptions
 
 SPLITS: Final = ("train", "val", "test")
 
@@ -40,20 +41,29 @@ class PairsOptions(FamilyOptions):
     test: float = Field(0.1, gt=0, lt=0.5)
 
 
-def pair_folders(folder: Path) -> tuple[SplitFolders, ...]:
+def pair_folders(options: Pix2PixOptions) -> tuple[SplitFolders, ...]:
     """Return how a folder of pairs is read.
 
     Args:
-        folder: Has ``train``, ``val`` and ``test``, or should have.
+        options: Name a folder with ``train``, ``val`` and ``test``, or that should have them.
     """
-    return tuple(SplitFolders(split, _parts(folder / split)) for split in SPLITS)
+    folder = Path(options.data)
+    return tuple(SplitFolders(split, _parts(folder / split, options)) for split in SPLITS)
 
 
-def _parts(folder: Path) -> tuple[Part, ...]:
-    halves = tuple(Part(name, folder / name) for name in ("A", "B"))
+def _parts(folder: Path, options: Pix2PixOptions) -> tuple[Part, ...]:
+    size = (options.size, options.size)
+    channels = [options.input_channels, options.output_channels]
+    if options.direction == "BtoA":
+        channels.reverse()
+    halves = tuple(
+        Part(name, folder / name, channels=count, size=size)
+        for name, count in zip("AB", channels, strict=True)
+    )
     if any(part.folder.is_dir() for part in halves):
         return halves
-    return (Part("pair", folder, "pair"),)
+    # One file holds both halves, so it can have no fewer channels than either.
+    return (Part("pair", folder, "pair", channels=max(channels), size=size),)
 
 
 def _plan(inputs: Sequence[Path], options: PairsOptions) -> list[Sample]:
