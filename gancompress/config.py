@@ -251,11 +251,24 @@ class ExportConfig(Model):
 
     Args:
         target: Name of the export target.
-        tolerance: Largest absolute difference from the PyTorch net, in the picture's units.
+        precision: What the compressed generator computes in; the teacher's file, which is there to
+            be compared with, is always ``fp32``.
+        device: Where the file will run, such as ``cpu`` or ``cuda``.
+        tolerance: Largest absolute difference from the PyTorch net, in the picture's units; none
+            takes 1e-3 for ``fp32``, 0.05 for ``fp16``, 0.5 for ``bf16``, and no limit for ``int8``.
+        min_psnr: Smallest PSNR to the PyTorch net in dB, where the precision is not ``fp32``;
+            layers that cost ``int8`` too much of it stay in float32.
+        samples: Held-out pictures that are compared.
+        calibration: Training pictures that ``int8`` is fitted to.
     """
 
     target: str = "onnx"
-    tolerance: float = Field(1e-3, gt=0)
+    precision: Literal["fp32", "bf16", "fp16", "int8"] = "fp32"
+    device: str = "cpu"
+    tolerance: float | None = Field(None, gt=0)
+    min_psnr: float = Field(30.0, gt=0)
+    samples: int = Field(16, ge=1)
+    calibration: int = Field(64, ge=1)
 
 
 class EvaluateConfig(Model):
