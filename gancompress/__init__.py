@@ -38,6 +38,7 @@ _HOMES = {
     "CompressedModel": "export",
     "ExportTarget": "export",
     "export": "export",
+    "load": "export",
     "Metric": "metrics",
     "Measurement": "metrics",
     "Ruler": "metrics",
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
         MissingExtraError,
         SubnetError,
     )
-    from gancompress.export import CompressedModel, ExportTarget, export
+    from gancompress.export import CompressedModel, ExportTarget, export, load
     from gancompress.graph import (
         ChannelGraph,
         ChannelGroup,
@@ -114,6 +115,7 @@ __all__ = [
     "distill",
     "export",
     "hookimpl",
+    "load",
     "measure_cost",
     "run_passes",
     "search",

@@ -54,14 +54,28 @@ def finetune(
 def export(
     context: typer.Context,
     run: shared.Run,
-    target: Annotated[str | None, typer.Option(help="Format: onnx, torch, or a plugin's.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="onnx, openvino, torch, program, aoti, executorch, tensorrt, or a plugin's."
+        ),
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, bf16, fp16 or int8, as far as the format has it.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--on", help="Where the file will run, such as cpu or cuda.")
+    ] = None,
+    min_psnr: Annotated[
+        float | None, typer.Option(help="Smallest PSNR to the PyTorch net, in dB; not for fp32.")
+    ] = None,
     tolerance: Annotated[
         float | None, typer.Option(help="Largest difference from the PyTorch net.")
     ] = None,
 ) -> None:
     """Write the generator as a file that runs without this package, re-run and compared.
 
-    Example: gancompress export runs/small --target onnx
+    Example: gancompress export runs/small --target openvino --precision int8
     """
     from gancompress.compress import export_models, read_summary
 
@@ -71,7 +85,15 @@ def export(
         "export",
         ("finetune",),
         lambda run, project, emit: export_models(run, project, emit=emit),
-        chosen(export={"target": target, "tolerance": tolerance}),
+        chosen(
+            export={
+                "target": target,
+                "precision": precision,
+                "device": device,
+                "min_psnr": min_psnr,
+                "tolerance": tolerance,
+            }
+        ),
     )
     summary = read_summary(made, "export")
     lines = [

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -92,11 +91,26 @@ class DataReport:
         return not self.errors
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A metric that is to measure on a split.
+
+    Args:
+        split: ``val`` or ``test``.
+        metric: The metric.
+        severity: Of the problem that the split has too few pictures.
+    """
+
+    split: str
+    metric: Metric
+    severity: Literal["error", "warning"]
+
+
 def inspect_data(
     family: AnyFamily,
     options: Any,
     *,
-    asked: Mapping[str, Sequence[Metric]] = MappingProxyType({}),
+    asked: Sequence[Asked] = (),
     emit: Emit = discard,
 ) -> DataReport:
     """Read every file of a family's data, and list what is wrong with each.
@@ -110,7 +124,7 @@ def inspect_data(
     Args:
         family: The GAN family.
         options: Its options, which name the folder.
-        asked: Metrics by the split that they are to measure on: too few pictures are an error.
+        asked: Metrics that are to measure: a split that has too few pictures for one is a problem.
         emit: Receives events.
 
     Returns:
@@ -129,19 +143,28 @@ def inspect_data(
 
 def metrics_asked(
     config: RunConfig, offered: Mapping[str, Metric], more: Sequence[str] = ()
-) -> dict[str, tuple[Metric, ...]]:
-    """Return the metrics that a run will measure by, by split.
+) -> tuple[Asked, ...]:
+    """Return the metrics that a run will measure by.
 
     Args:
-        config: Names the metric that a search scores with and those of the evaluation.
+        config: Names the metric that a search scores with and those of the evaluation; a training
+            can begin without them.
         offered: What plugins and the core offer, by name, with their options.
-        more: Names of further ones, for the evaluation.
+        more: Names of those that somebody asks for, in the evaluation.
 
     Raises:
         ConfigError: If there is none of a name.
     """
-    names = {"val": [config.search.score], "test": [*config.evaluate.metrics, *more]}
-    return {split: tuple(find_metrics(of, offered).values()) for split, of in names.items()}
+    wanted: tuple[tuple[str, Sequence[str], Literal["error", "warning"]], ...] = (
+        ("val", [config.search.score], "warning"),
+        ("test", config.evaluate.metrics, "warning"),
+        ("test", more, "error"),
+    )
+    return tuple(
+        Asked(split, metric, severity)
+        for split, names, severity in wanted
+        for metric in find_metrics(names, offered).values()
+    )
 
 
 class _Look:
@@ -249,19 +272,16 @@ def _figures(split: str, part: str, files: Sequence[FileFacts]) -> PartFigures:
     return PartFigures(split, part, len(files), ranked[0], ranked[-1], dict(modes))
 
 
-def _too_few(
-    figures: Sequence[PartFigures], asked: Mapping[str, Sequence[Metric]]
-) -> Iterator[Problem]:
+def _too_few(figures: Sequence[PartFigures], asked: Sequence[Asked]) -> Iterator[Problem]:
     """Find the metrics that a split has too few pictures for."""
-    for split, metrics in asked.items():
-        counts = [row.pictures for row in figures if row.split == split]
-        for metric in metrics:
-            if counts and 0 < min(counts) < metric.fewest:
-                text = (
-                    f"the metric '{metric.name}' needs at least {metric.fewest:,} pictures, and "
-                    f"there are {min(counts):,}"
-                )
-                yield Problem(split, split, text)
+    for one in asked:
+        counts = [row.pictures for row in figures if row.split == one.split]
+        if counts and 0 < min(counts) < one.metric.fewest:
+            text = (
+                f"the metric '{one.metric.name}' needs at least {one.metric.fewest:,} pictures, "
+                f"and there are {min(counts):,}"
+            )
+            yield Problem(one.split, one.split, text, one.severity)
 
 
 def _open(family: AnyFamily, options: Any) -> DataReport:

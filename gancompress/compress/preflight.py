@@ -20,7 +20,7 @@ from gancompress.distill import (
 )
 from gancompress.errors import DataError, MissingExtraError
 from gancompress.events import Emit, Notice, discard
-from gancompress.export import ExportTarget, find_target
+from gancompress.export import ExportTarget, check_target, find_target
 from gancompress.metrics import FrechetLite0, Lite0Features, Metric, ReferenceStatistics
 
 # A distribution of features has a spread from two pictures on.
@@ -58,7 +58,7 @@ def check_parts(
         CheckpointError: If the weights of the feature extractor are damaged.
         ConfigError: If a metric or a distillation loss is unknown, or a training asks for what is
             not to be had here.
-        ExportError: If the export target is unknown.
+        ExportError: If the export target is unknown, has no such precision, or does not run here.
     """
 
     def ready(*names: str) -> None:
@@ -76,7 +76,11 @@ def check_parts(
         "distill": lambda: _check_losses(config.distill, losses),
         "finetune": lambda: _check_losses(config.finetune, losses),
         "search": search,
-        "export": lambda: find_target(config.export.target, targets).check(),
+        "export": lambda: check_target(
+            find_target(config.export.target, targets),
+            config.export.device,
+            config.export.precision,
+        ),
         "evaluate": lambda: ready(FrechetLite0.name, *config.evaluate.metrics),
     }
     for stage, check in checks.items():

@@ -20,7 +20,7 @@ from gancompress.config import RunConfig
 from gancompress.cost import Cost, measure_cost, measure_latency_in_turns
 from gancompress.distill import Team, find_device
 from gancompress.events import Emit, Notice, StageProgress, StageStarted, discard
-from gancompress.export import ExportReport, export, find_target
+from gancompress.export import CompressedModel, ExportReport, export, find_target
 from gancompress.gan import Batch
 from gancompress.metrics import Evaluation, Lite0Features, evaluate, pictures_of, recovery
 from gancompress.store import RunDirectory
@@ -37,12 +37,13 @@ def export_models(run: RunDirectory, project: Project, *, emit: Emit = discard) 
     """Write teacher and compressed generator as files, each re-run and compared.
 
     Args:
-        run: An open run directory; ``export/teacher.*`` and ``export/compressed.*`` are written.
+        run: An open run directory; ``export/teacher.*`` and ``export/compressed.*`` are written,
+            each with its card.
         project: Gives the teacher, held-out pictures to compare on, and the settings.
         emit: Receives events.
 
     Returns:
-        The summary: of each file the path, bytes, digest and largest difference.
+        The summary: of each file the path, bytes, digest, precision, largest difference and PSNR.
 
     Raises:
         RunError: If no subnet is fine-tuned yet.
@@ -54,8 +55,14 @@ def export_models(run: RunDirectory, project: Project, *, emit: Emit = discard) 
     watch = Stopwatch(run, "export")
     settings = project.config.export
     target = find_target(settings.target, project.targets)
-    pictures = project.samples("test", SHOWN).inputs
-    nets = {"teacher": project.teacher.module, "compressed": compressed_net(run)}
+    pictures = project.samples("test", settings.samples).inputs
+    batches = project.batches("train", most=settings.calibration)
+    calibration = [b.inputs for b in batches] if settings.precision == "int8" else []
+    compressed_net(run)  # a damaged one is named with what makes it again
+    nets: dict[str, Any] = {
+        "teacher": project.teacher.module,
+        "compressed": CompressedModel.load(run.path("model")),
+    }
     emit(StageStarted("export", len(nets)))
     files: dict[str, Any] = {}
     for name, net in nets.items():
@@ -63,8 +70,13 @@ def export_models(run: RunDirectory, project: Project, *, emit: Emit = discard) 
             net,
             run.path(f"export/{target.file_name(name)}"),
             target,
-            tolerance=settings.tolerance,
+            settings.device,
+            settings.tolerance,
+            # The teacher's is there to be compared with.
+            precision="fp32" if name == "teacher" else settings.precision,
+            min_psnr=settings.min_psnr,
             inputs=pictures,
+            calibration=calibration,
         )
         for note in report.notes:
             emit(Notice("export", f"{name}: {note}"))
@@ -260,6 +272,9 @@ def _file_values(run: RunDirectory, report: ExportReport) -> dict[str, Any]:
         "sha256": report.sha256,
         "max_abs_error": report.max_abs_error,
         "mean_abs_error": report.mean_abs_error,
+        "psnr": report.psnr if isfinite(report.psnr) else None,
+        "precision": report.precision,
+        "kept_in_fp32": list(report.kept),
         "dynamic": report.dynamic,
         "notes": list(report.notes),
     }

@@ -20,7 +20,6 @@ from gancompress.elastic import SubnetConfig, calibrate_batch_norm
 from gancompress.errors import CheckpointError, RunError, SubnetError
 from gancompress.events import Emit, discard
 from gancompress.export import CompressedModel
-from gancompress.gan import collate
 from gancompress.store import RunDirectory, save_tensors, write_json
 
 _PARTS = ("distill", "distill-discriminators")
@@ -170,7 +169,7 @@ def load_distilled(run: RunDirectory, project: Project) -> None:
         CheckpointError: If a file is missing or damaged.
     """
     project.supernet.eval()
-    first = collate([project.data["train"][0]])
+    first = project.batches("train", size=1, most=1)[0]
     shape_critics(project.objective, project.config.distill, project.supernet, first)
     modules = (project.supernet, project.objective.discriminators)
     for name, module in zip(_PARTS, modules, strict=True):

@@ -114,10 +114,11 @@ class FeatureLoss(DistillLoss):
     def __call__(self, seen: Comparison, trainable: nn.ModuleDict) -> Tensor:
         """Sum over the points."""
         del trainable
-        terms = [
-            self.compare(made.float(), seen.teacher[point].float())
-            for point, made in seen.student.items()
-        ]
+        with _whole_precision(seen):
+            terms = [
+                self.compare(made.float(), seen.teacher[point].float())
+                for point, made in seen.student.items()
+            ]
         return total(terms, seen)
 
     @abstractmethod
@@ -136,7 +137,8 @@ class PictureLoss(DistillLoss):
     def __call__(self, seen: Comparison, trainable: nn.ModuleDict) -> Tensor:
         """Compare the pictures."""
         del trainable
-        return self.compare(seen.output.float(), seen.goal.float())
+        with _whole_precision(seen):
+            return self.compare(seen.output.float(), seen.goal.float())
 
     @abstractmethod
     def compare(self, output: Tensor, goal: Tensor) -> Tensor:
@@ -146,6 +148,11 @@ class PictureLoss(DistillLoss):
             output: The student's picture ``(N, C, H, W)`` in [-1, 1], float32.
             goal: The same of its teacher.
         """
+
+
+def _whole_precision(seen: Comparison) -> torch.autocast:
+    """Compute in float32 where the networks compute in half: small differences are the loss."""
+    return torch.autocast(seen.output.device.type, enabled=False)
 
 
 def total(terms: list[Tensor], seen: Comparison) -> Tensor:

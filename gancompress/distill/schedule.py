@@ -37,7 +37,7 @@ def make_schedule(config: DistillConfig, supernet: Supernet, teacher: TracedGene
         case "budget-aware":
             return budget_aware(supernet, _budget(config, teacher))
         case "shrink":
-            return shrink(supernet, config.steps * micro_steps(config), config.phases)
+            return shrink(supernet, config.steps * config.accumulate, config.phases)
         case "uniform":
             return lambda _step, rng: supernet.sample(rng)
 
@@ -119,17 +119,6 @@ def budget_aware(supernet: Supernet, macs: int) -> Schedule:
             places[key] += -1 if down else 1
 
     return choose
-
-
-def micro_steps(config: DistillConfig) -> int:
-    """Return how many micro-batches a step has.
-
-    Args:
-        config: The configuration.
-    """
-    # A key of the loop's own.
-    count: int = getattr(config, "accumulate", 1)
-    return count
 
 
 def _at(choices: Mapping[str, tuple[int, ...]], places: Mapping[str, int]) -> SubnetConfig:

@@ -1,26 +1,38 @@
-"""Export: write, run again, compare, and only then give the file its name."""
+"""Export: write, run again in a fresh process, compare, and only then give the file its name."""
 
 import copy
-import hashlib
+import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from gancompress.errors import ExportError, GancompressError
+from gancompress.export.card import card_path, digest_of, input_facts, make_card, model_facts
+from gancompress.export.clean import Cleaned, clean_up
+from gancompress.export.first_difference import first_difference
 from gancompress.export.model import CompressedModel
-from gancompress.export.onnx_target import OnnxTarget
-from gancompress.export.target import Dynamic, ExportTarget
-from gancompress.export.torch_target import TorchTarget
-from gancompress.store.atomic import storage_errors, sync_folder
+from gancompress.export.onnx_target import input_names
+from gancompress.export.proof import Errors, NotOpenError, PlayerError, Proof, chunks
+from gancompress.export.quantise import by_harm, fewest_kept
+from gancompress.export.target import Dynamic, ExportTarget, Precision, Wanted
+from gancompress.export.targets import find_target
+from gancompress.store.atomic import storage_errors, sync_folder, write_json
 
 _ATTEMPTS: Final[tuple[Dynamic, ...]] = ("full", "batch")
+SAMPLES: Final = 16
+_TOLERANCES: Final[dict[Precision, float]] = {
+    "fp32": 1e-3,
+    "fp16": 5e-2,
+    "bf16": 0.5,
+    "int8": math.inf,
+}
+_RANKED: Final = 2  # pictures that tell which layers are hard to quantise
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,9 @@ class ExportReport:
         sha256: Of the file, in hexadecimal.
         dynamic: ``full`` where batch, height and width are open, ``batch`` where only that is.
         notes: What could not be had, one sentence each.
+        psnr: Peak signal-to-noise ratio in dB, for outputs in [-1, 1].
+        precision: What the file computes in.
+        kept: Layers that ``int8`` left in float32.
     """
 
     path: Path
@@ -42,16 +57,9 @@ class ExportReport:
     sha256: str
     dynamic: Dynamic = "full"
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class _Errors:
-    largest: float
-    mean: float
-
-
-class _NotOpenError(Exception):
-    """The file does not take, or does not honour, inputs of another size."""
+    psnr: float = math.inf
+    precision: Precision = "fp32"
+    kept: tuple[str, ...] = ()
 
 
 def export(
@@ -59,80 +67,233 @@ def export(
     path: Path | str,
     target: str | ExportTarget = "onnx",
     device: str = "cpu",
-    tolerance: float = 1e-3,
+    tolerance: float | None = None,
     *,
+    precision: Precision = "fp32",
+    min_psnr: float = 30.0,
     inputs: Sequence[Tensor] | None = None,
+    calibration: Sequence[tuple[Tensor, ...]] = (),
     targets: Sequence[ExportTarget] = (),
 ) -> ExportReport:
     """Write a network as a file that runs without this package.
 
-    The file is written under a temporary name and run by the format's own runtime, on the given
-    inputs and on twice as large ones. Only when its outputs agree does it get its name; one that
-    disagrees is kept beside it as ``*.rejected``.
+    The graph is cleaned up (`gancompress.export.CLEANING`), written under a temporary name and
+    run by the format's own runtime in a fresh process, on the given inputs and on twice as large
+    ones. Only when its outputs agree does the file get its name, with its card beside it
+    (``NAME.json``, see docs/reference/artefact) and the compared pictures (``NAME.png``); one that
+    disagrees is kept as ``*.rejected``.
 
     Args:
         model: The network.
         path: Where to write; a file that is there is replaced only by a good one.
         target: Name of a target, or one.
-        device: Where the runtime runs it for the comparison.
-        tolerance: Largest absolute difference of an output, in the output's units.
-        inputs: Real inputs to compare on, such as validation pictures; random ones of the
-            model's own shapes where they are not given.
+        device: Where the runtime runs it.
+        tolerance: Largest absolute difference of an output, in the output's units; None takes
+            1e-3 for ``fp32``, 0.05 for ``fp16``, 0.5 for ``bf16``, and none for ``int8``.
+        precision: ``fp32``, ``bf16``, ``fp16`` or ``int8``, as far as the target has it.
+        min_psnr: Smallest PSNR to the network in dB, where the precision is not ``fp32``. Layers
+            that cost ``int8`` too much of it stay in float32.
+        inputs: Real inputs to compare on, such as validation pictures, best 16 of them; random
+            ones of the model's own shapes where they are not given.
+        calibration: Real inputs that ``int8`` is fitted to, a tuple for each call; None takes
+            `inputs`.
         targets: More targets, such as those of plugins.
 
     Returns:
         Where the file is, and how well it agrees.
 
     Raises:
-        ExportError: If the target is unknown or fails, or the outputs differ.
+        ExportError: If the target is unknown, is not available here, has no such precision, or
+            fails, or the outputs differ.
         MissingExtraError: If the format's library is not installed.
         StorageError: If the disk is full or the file cannot be written.
     """
     path = Path(path)
     chosen = target if isinstance(target, ExportTarget) else find_target(target, targets)
     examples = _examples(model, inputs)
+    check_target(chosen, device, precision)
     module = model.module if isinstance(model, CompressedModel) else model
     module = copy.deepcopy(module).cpu().eval()
-    check = _Check(chosen, module, examples, device, tolerance)
-    notes: list[str] = []
+    cleaned = clean_up(module, examples) if chosen.cleans else Cleaned(module)
+    limit = _TOLERANCES[precision] if tolerance is None else tolerance
+    job = _Job(
+        chosen,
+        cleaned.module,
+        Proof(module, examples),
+        tuple(calibration) or tuple(chunks(examples)),
+        limit,
+        -math.inf if precision == "fp32" else min_psnr,
+    )
+    notes = list(cleaned.notes)
     with storage_errors(path), _partial(path, chosen) as partial:
         for dynamic in _ATTEMPTS:
+            wanted = Wanted(dynamic, precision, device, job.calibration)
             try:
-                chosen.export(module, partial, examples, dynamic)
-                errors = check.verify(partial, dynamic)
+                wanted, settings, errors = job.write(wanted, partial)
+            except (NotOpenError, PlayerError) as error:
+                notes.append(_note(dynamic, error))
+                continue
             except (GancompressError, OSError):
                 raise
             except Exception as error:  # noqa: BLE001 - an exporter or a runtime may raise anything
                 notes.append(_note(dynamic, error))
                 continue
-            if not errors.largest <= tolerance:  # not a number is no agreement either
-                raise _reject(path, partial, errors, tolerance)
-            digest = hashlib.sha256(partial.read_bytes()).hexdigest()
-            for one, other in zip(chosen.companions(partial), chosen.companions(path), strict=True):
-                one.replace(other)
-            partial.replace(path)
+            if not job.is_good(errors):
+                raise job.reject(path, partial, wanted, errors)
+            facts = {
+                **model_facts(model),
+                "inputs": input_facts(
+                    input_names(module, len(examples)), [x[:1] if x.ndim else x for x in examples]
+                ),
+                "cleaned": list(cleaned.steps),
+                "proof": _proof_facts(job, errors, real=inputs is not None),
+                "notes": notes,
+            }
+            digests = _finish(path, partial, chosen)
+            card = make_card(chosen, wanted, settings, digests, **facts)
+            write_json(card_path(path), card)
             sync_folder(path.parent)
-            return ExportReport(path, errors.largest, errors.mean, digest, dynamic, tuple(notes))
+            return ExportReport(
+                path,
+                errors.largest,
+                errors.mean,
+                digests[path.name],
+                dynamic,
+                tuple(notes),
+                errors.psnr,
+                precision,
+                wanted.kept,
+            )
     raise ExportError(
         f"target '{chosen.name}' cannot write '{path}': {notes[-1]}",
         hint="write the generator with other operators, or choose another target",
     )
 
 
-def find_target(name: str, more: Sequence[ExportTarget] = ()) -> ExportTarget:
-    """Look an export target up.
+def check_target(target: ExportTarget, device: str, precision: str) -> None:
+    """Refuse what a target cannot do here, before any work.
 
     Args:
-        name: Its name.
-        more: Targets beside the core's, such as those of plugins.
+        target: The target.
+        device: Where the file will run.
+        precision: What it will compute in.
 
     Raises:
-        ExportError: If there is none of this name.
+        ExportError: If the target has no such precision, or does not run here.
+        MissingExtraError: If its library is not installed.
     """
-    known = {one.name: one for one in (OnnxTarget(), TorchTarget(), *more)}
-    if name not in known:
-        raise ExportError(f"'{name}' is no export target", hint=f"choose of {', '.join(known)}")
-    return known[name]
+    if precision not in target.precisions:
+        raise ExportError(
+            f"target '{target.name}' has no precision '{precision}'",
+            hint=f"it has {', '.join(target.precisions)}",
+        )
+    target.check()
+    reason = target.available(device)
+    if reason is not None:
+        raise ExportError(reason, hint="choose another device or target")
+
+
+@dataclass(frozen=True)
+class _Job:
+    """Writes a file, in int8 with as many layers in float32 as it takes.
+
+    Args:
+        target: The format.
+        module: The network that is written.
+        proof: The network that it is compared with, and the inputs.
+        calibration: Inputs that int8 is fitted to.
+        tolerance: Largest difference.
+        min_psnr: Smallest PSNR.
+    """
+
+    target: ExportTarget
+    module: nn.Module
+    proof: Proof
+    calibration: tuple[tuple[Tensor, ...], ...]
+    tolerance: float
+    min_psnr: float
+
+    def write(self, wanted: Wanted, partial: Path) -> tuple[Wanted, Any, Errors]:
+        """Write and compare once, or as often as it takes to find the layers to keep."""
+        if wanted.precision != "int8":
+            return (wanted, *self._once(wanted, partial))
+        order = by_harm(self.module, self._ranking())
+        last: tuple[Wanted, Any, Errors] | None = None
+
+        def write(some: tuple[str, ...]) -> tuple[Wanted, Any, Errors]:
+            nonlocal last
+            asked = replace(wanted, kept=some)
+            if last is None or last[0].kept != some:  # what was written last is still there
+                last = (asked, *self._once(asked, partial))
+            return last
+
+        kept = fewest_kept(order, lambda some: self.is_good(write(some)[2]))
+        return write(kept or ())
+
+    def _once(self, wanted: Wanted, partial: Path) -> tuple[Any, Errors]:
+        settings = self.target.write(self.module, partial, chunks(self.proof.inputs)[0], wanted)
+        errors = self.proof.compare(
+            self.target,
+            partial,
+            settings,
+            wanted,
+            pictures=partial.with_name(f"{partial.name}.png"),
+        )
+        if wanted.dynamic == "full" and not errors.largest <= self.tolerance:
+            self._blame_the_size(partial, wanted, settings)
+        return settings, errors
+
+    def _blame_the_size(self, partial: Path, wanted: Wanted, settings: Any) -> None:
+        """Tell a file that is wrong at another size only from one that is wrong."""
+        same = self.proof.compare(self.target, partial, settings, replace(wanted, dynamic="batch"))
+        if same.largest <= self.tolerance:
+            raise NotOpenError("at another size the outputs differ")
+
+    def is_good(self, errors: Errors) -> bool:
+        """Tell whether a file is close enough; not a number is no agreement."""
+        finite = math.isfinite(errors.largest)
+        return finite and errors.largest <= self.tolerance and errors.psnr >= self.min_psnr
+
+    def _where(self, wanted: Wanted, partial: Path) -> str:
+        """Say which layer is to blame, as a part of a sentence."""
+        if wanted.precision == "int8":
+            order = by_harm(self.module, self._ranking())
+            return f", most of it by '{order[0]}'" if order else ""
+        first = first_difference(
+            self.module,
+            self.target,
+            chunks(self.proof.inputs)[0],
+            wanted,
+            tolerance=self.tolerance,
+            file=partial,
+        )
+        return f", beginning at '{first}'" if first else ""
+
+    def _ranking(self) -> list[tuple[Tensor, ...]]:
+        """Return the few pictures that tell which layers are hard to quantise."""
+        calls = self.calibration[:_RANKED]
+        return [tuple(x[:1] if x.ndim else x for x in call) for call in calls]
+
+    def reject(self, path: Path, partial: Path, wanted: Wanted, errors: Errors) -> ExportError:
+        """Put the file aside, and say what is wrong with it and where that begins."""
+        pairs = zip(_files(partial, self.target), _files(path, self.target), strict=True)
+        for temporary, own in pairs:
+            temporary.replace(own.with_name(f"{own.name}.rejected"))
+        drawn = partial.with_name(f"{partial.name}.png")
+        if drawn.is_file():
+            drawn.replace(path.with_name(f"{path.name}.rejected.png"))
+        amount = (
+            f"by {errors.largest:.3g}, more than {self.tolerance:.3g}"
+            if not errors.largest <= self.tolerance
+            else f"with {errors.psnr:.1f} dB, less than {self.min_psnr:g}"
+        )
+        where = self._where(wanted, partial)
+        return ExportError(
+            f"'{path}' would differ from the network {amount}{where}; "
+            f"it is kept as '{path.name}.rejected'",
+            hint="raise the tolerance or lower the PSNR if that is good enough, "
+            "or choose another target or precision",
+        )
 
 
 def _examples(
@@ -156,9 +317,12 @@ def _examples(
 def _random(spec: Any) -> Tensor:
     dtype = getattr(torch, spec["dtype"])
     generator = torch.Generator().manual_seed(0)
+    shape = list(spec["shape"])
+    if shape and shape[0] == 1:
+        shape[0] = SAMPLES
     if dtype.is_floating_point:
-        return torch.rand(spec["shape"], generator=generator, dtype=dtype) * 2 - 1
-    return torch.zeros(spec["shape"], dtype=dtype)
+        return torch.rand(shape, generator=generator, dtype=dtype) * 2 - 1
+    return torch.zeros(shape, dtype=dtype)
 
 
 @contextmanager
@@ -168,62 +332,41 @@ def _partial(path: Path, target: ExportTarget) -> Iterator[Path]:
     try:
         yield partial
     finally:
-        for file in (partial, *target.companions(partial)):
+        drawn = partial.with_name(f"{partial.name}.png")
+        for file in (partial, drawn, *target.companions(partial)):
             file.unlink(missing_ok=True)
 
 
-@dataclass(frozen=True)
-class _Check:
-    """Runs a file and the network on the same inputs."""
-
-    target: ExportTarget
-    module: nn.Module
-    inputs: tuple[Tensor, ...]
-    device: str
-    tolerance: float
-
-    def verify(self, file: Path, dynamic: Dynamic) -> _Errors:
-        """Compare on the given inputs and, where those agree, on larger ones."""
-        errors = self._compare(file, self.inputs)
-        if not errors.largest <= self.tolerance:
-            return errors
-        again = self._compare(file, tuple(_larger(x, dynamic) for x in self.inputs))
-        if dynamic == "full" and not again.largest <= self.tolerance:
-            raise _NotOpenError(f"at another size the outputs differ by {again.largest:.3g}")
-        return _Errors(max(errors.largest, again.largest), errors.mean)
-
-    def _compare(self, file: Path, inputs: tuple[Tensor, ...]) -> _Errors:
-        with torch.no_grad():
-            leaves = pytree.tree_leaves(self.module(*inputs))
-        wanted = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
-        got = self.target.run(file, inputs, self.device)
-        shapes = [[tuple(x.shape) for x in tensors] for tensors in (got, wanted)]
-        if shapes[0] != shapes[1]:
-            raise _NotOpenError(f"the file gives the shapes {shapes[0]} instead of {shapes[1]}")
-        differences = [(a.double() - b.double()).abs() for a, b in zip(got, wanted, strict=True)]
-        flat = torch.cat([difference.flatten() for difference in differences])
-        return _Errors(float(flat.max()), float(flat.mean()))
+def _finish(path: Path, partial: Path, target: ExportTarget) -> dict[str, str]:
+    """Give the files their names, the one that counts last, and return their digests."""
+    pairs = list(zip(_files(partial, target), _files(path, target), strict=True))
+    digests = {own.name: digest_of(temporary) for temporary, own in reversed(pairs)}
+    drawn = partial.with_name(f"{partial.name}.png")
+    if drawn.is_file():
+        drawn.replace(path.with_name(f"{path.name}.png"))
+    for temporary, own in pairs:
+        temporary.replace(own)
+    return digests
 
 
-def _larger(x: Tensor, dynamic: Dynamic) -> Tensor:
-    """Tile the first picture: real content, at twice the batch, and the height and width."""
-    if x.ndim == 0:
-        return x
-    spatial = (2, 2) if x.ndim == 4 and dynamic == "full" else (1,) * max(0, x.ndim - 2)
-    return x.repeat(2, *([1] * (x.ndim - 1 - len(spatial))), *spatial)
+def _files(path: Path, target: ExportTarget) -> tuple[Path, ...]:
+    return (*target.companions(path), path)
+
+
+def _proof_facts(job: _Job, errors: Errors, *, real: bool) -> dict[str, Any]:
+    return {
+        "samples": job.proof.samples,
+        "inputs": "given" if real else "random",
+        "process": "this one" if job.target.player is None else "a fresh one",
+        "max_abs_error": errors.largest,
+        "mean_abs_error": errors.mean,
+        "psnr_db": errors.psnr if math.isfinite(errors.psnr) else None,
+        "tolerance": job.tolerance if math.isfinite(job.tolerance) else None,
+        "min_psnr_db": job.min_psnr if math.isfinite(job.min_psnr) else None,
+    }
 
 
 def _note(dynamic: Dynamic, error: Exception) -> str:
     text = (str(error).strip().splitlines() or [type(error).__name__])[0]
     axes = "batch, height and width" if dynamic == "full" else "batch"
     return f"the {axes} could not be left open: {text}"
-
-
-def _reject(path: Path, partial: Path, errors: _Errors, tolerance: float) -> ExportError:
-    kept = path.with_name(f"{path.name}.rejected")
-    partial.replace(kept)
-    return ExportError(
-        f"'{path}' would differ from the network by {errors.largest:.3g}, "
-        f"more than {tolerance:.3g}; it is kept as '{kept.name}'",
-        hint="raise the tolerance if that is good enough, or choose another target",
-    )

@@ -1,17 +1,16 @@
 """Plain PyTorch: a Python module that anyone can read, and a state dict."""
 
-import runpy
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, fx, nn
-from torch.utils import _pytree as pytree
 
 from gancompress.export.graph import describe_graph, spelt_out, state_of
 from gancompress.export.python_source import python_source
-from gancompress.export.target import Dynamic, ExportTarget
+from gancompress.export.target import PLAYERS, ExportTarget, Wanted
 from gancompress.graph import trace
 from gancompress.store import save_tensors
 
@@ -24,20 +23,29 @@ class TorchTarget(ExportTarget):
     that you trust.
     """
 
-    name = "torch"
-    suffix = ".py"
+    name: str = "torch"
+    suffix: str = ".py"
+    executes_code: ClassVar[bool] = True
+    cleans: ClassVar[bool] = False  # so that layers and weights keep the generator's names
+    player: ClassVar[Path | None] = PLAYERS / "torch_module.py"
+
+    def available(self, device: str = "cpu") -> str | None:
+        """Ask torch for the device; see `ExportTarget.available`."""
+        if device == "cpu" or (device.partition(":")[0] == "cuda" and torch.cuda.is_available()):
+            return None
+        return f"torch has no device '{device}' here"
 
     def companions(self, path: Path) -> tuple[Path, ...]:
         """Name the file with the weights; see `ExportTarget.companions`."""
         return (path.with_suffix(".safetensors"),)
 
-    def export(
-        self, model: nn.Module, path: Path, example_inputs: tuple[Tensor, ...], dynamic: Dynamic
-    ) -> Path:
-        """Write both files; see `ExportTarget.export`."""
-        del dynamic  # sizes stay open wherever the network's own code leaves them open
-        graph = model if isinstance(model, fx.GraphModule) else trace(model, example_inputs).module
-        graph = spelt_out(graph, example_inputs, {})
+    def write(
+        self, model: nn.Module, path: Path, inputs: tuple[Tensor, ...], wanted: Wanted
+    ) -> Mapping[str, Any]:
+        """Write both files; see `ExportTarget.write`."""
+        del wanted  # sizes stay open wherever the network's own code leaves them open
+        graph = model if isinstance(model, fx.GraphModule) else trace(model, inputs).module
+        graph = spelt_out(graph, inputs, {})
         described = describe_graph(graph)
         (weights,) = self.companions(path)
         state = state_of(graph, described)
@@ -46,11 +54,4 @@ class TorchTarget(ExportTarget):
         name = path.stem.removeprefix(".").partition(".")[0]
         source = python_source(described, state, name, digest)
         path.write_text(source, encoding="utf-8")
-        return path
-
-    def run(self, path: Path, inputs: tuple[Tensor, ...], device: str) -> tuple[Tensor, ...]:
-        """Run the module; see `ExportTarget.run`."""
-        generator: Any = runpy.run_path(str(path))["load"]().to(device)
-        with torch.no_grad():
-            outputs = pytree.tree_leaves(generator(*(x.to(device) for x in inputs)))
-        return tuple(x.cpu() for x in outputs if isinstance(x, Tensor))
+        return {}

@@ -7,13 +7,12 @@ from typing import Any, ClassVar
 from pydantic import Field
 from torch import Tensor
 
-from gancompress.config import parse
+from gancompress.config import Model, parse
 from gancompress.errors import DataError
 from gancompress.metrics.distances import OnFeatures, few_for_a_covariance
 from gancompress.metrics.features import as_features
 from gancompress.metrics.inception import DOWNLOAD, InceptionFeatures
 from gancompress.metrics.statistics import StatisticsCache
-from gancompress.settings import Model
 
 
 class FidOptions(Model):

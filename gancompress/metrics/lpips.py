@@ -13,13 +13,12 @@ from typing import Any, ClassVar, Final, Literal
 import torch
 from torch import Tensor
 
-from gancompress.config import parse
+from gancompress.config import Model, parse
 from gancompress.errors import CheckpointError, DataError
 from gancompress.gan.family import Batch
 from gancompress.metrics.builtin import import_torchmetrics
 from gancompress.metrics.metric import Metric, targets_of
 from gancompress.metrics.pixel import check_pair
-from gancompress.settings import Model
 from gancompress.store import download, load_weights
 
 DOWNLOAD: Final = "download"

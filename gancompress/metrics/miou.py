@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from pydantic import BeforeValidator, Field
 from torch import Tensor
 
-from gancompress.config import parse
+from gancompress.config import Model, parse
 from gancompress.errors import ConfigError, DataError
 from gancompress.gan.family import Batch
 from gancompress.metrics.labels import LabelMapping, read_mapping, truth_of
@@ -21,7 +21,6 @@ from gancompress.metrics.metric import (
     targets_of,
 )
 from gancompress.metrics.segmenter import Resolve, Segmenter, load_segmenter
-from gancompress.settings import Model
 
 
 def _split(value: Any) -> Any:

@@ -67,9 +67,9 @@ def gancompress_metrics() -> "Iterable[Metric]":
 @hookimpl
 def gancompress_export_targets() -> "Iterable[ExportTarget]":
     """Offer the core's export targets."""
-    from gancompress.export import OnnxTarget, TorchTarget  # noqa: PLC0415 - loads torch
+    from gancompress.export import core_targets  # noqa: PLC0415 - loads torch
 
-    return [OnnxTarget(), TorchTarget()]
+    return core_targets()
 
 
 @hookimpl(trylast=True)

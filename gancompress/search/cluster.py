@@ -1,5 +1,6 @@
 """A Ray cluster: our own on this machine, or one that is there."""
 
+import gc
 import os
 import re
 import secrets
@@ -107,7 +108,7 @@ def joined(address: str) -> Iterator[Any]:
         yield ray
         return
     check_cluster(address)
-    with _environment({}), _connected(ray, address=address):
+    with _environment(), _connected(ray, address=address):
         yield ray
 
 
@@ -130,7 +131,9 @@ def own_cluster(cpus: int, payload: int = 0) -> Iterator[Any]:
         MissingExtraError: If Ray is not installed.
         RunError: If it does not start.
     """
-    with _environment(_closed()):
+    check_ray()
+    _close_to_others()
+    with _environment():
         ray = import_ray()
         if ray.is_initialized():
             yield ray
@@ -166,6 +169,9 @@ def _connected(ray: Any, **options: Any) -> Iterator[None]:
         with redirect_stdout(_WithoutRay(sys.stdout)):
             yield
     finally:
+        # Ray counts its actors and objects from the same number in every cluster, so a handle of
+        # this one that is freed later would take an actor of the next one with it.
+        gc.collect()
         ray.shutdown(wait_for_processes=True)
 
 
@@ -220,20 +226,21 @@ class _WithoutRay:
         return getattr(self._stream, name)
 
 
-def _closed() -> dict[str, str]:
-    """Return what closes our own cluster to others, as far as that is not settled yet."""
-    if "ray" in sys.modules and _TOKEN not in os.environ:
-        return {}  # the program has imported Ray before, which then makes a token of its own
-    # Read once in a process, so it stays for the next cluster.
-    os.environ.setdefault(_TOKEN, secrets.token_hex(32))
-    return _CLOSED
+def _close_to_others() -> None:
+    """Set what closes our own cluster to others, as far as that is not settled yet.
+
+    Ray reads it once in a process, which has to start its processes with the same ever after.
+    """
+    if "ray" not in sys.modules or _TOKEN in os.environ:
+        for name, value in {**_CLOSED, _TOKEN: secrets.token_hex(32)}.items():
+            os.environ.setdefault(name, value)
+    # Else the program has imported Ray before, which then makes a token of its own.
 
 
 @contextmanager
-def _environment(more: dict[str, str]) -> Iterator[None]:
+def _environment() -> Iterator[None]:
     """Set what Ray and its processes read, inside the block only."""
-    wanted = {**_QUIET, **more}
-    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    added = {name: value for name, value in _QUIET.items() if name not in os.environ}
     os.environ.update(added)
     try:
         yield

@@ -166,6 +166,7 @@ class RayEvaluator:
             with suppress(self._ray.exceptions.RayError):
                 self._ray.kill(hand.actor, no_restart=True)
         self._hands = []
+        self._recipe = None
 
     def _employ(self) -> _Hand:
         actor = self._class.remote(self._threads, str(Path.cwd()), tuple(sys.path))

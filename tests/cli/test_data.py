@@ -329,6 +329,14 @@ def test_sets_that_are_too_small_for_a_metric_are_named(cli: Cli, domains: Path)
     assert "there is no metric 'nose'" in cli.refused(*words, "nose")[0]
 
 
+def test_a_training_can_begin_where_a_search_cannot_score(cli: Cli, domains: Path) -> None:
+    for name in ("valA", "valB"):
+        put(domains / name / "c.png", "plain")
+        colour().rotate(hash_of(name) + 7).save(domains / name / "c.png")
+    shown = cli.ok("data", "verify", domains, "--family", "cyclegan", "-o", "size=64")
+    assert "warning: val: the metric 'frechet-lite0' needs at least 2 pictures" in shown
+
+
 def test_mistakes_of_prepare_and_verify_are_one_sentence_and_a_hint(
     cli: Cli, tmp_path: Path
 ) -> None:

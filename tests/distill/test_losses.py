@@ -160,6 +160,18 @@ def test_similarity_is_that_of_torchmetrics() -> None:
     assert torch.isfinite(Structure().compare(a[..., :5, :5], b[..., :5, :5]))
 
 
+@pytest.mark.parametrize("name", ["kernel-alignment", "ssim", "wavelet"])
+def test_networks_in_half_precision_are_compared_in_float32(name: str) -> None:
+    torch.manual_seed(0)
+    a, b = torch.rand(2, 1, 3, 16, 16).bfloat16()
+    seen = Comparison(batch(), a, b, {"p": a}, {"p": b}, {"p": torch.arange(3)})
+    loss = find_losses({name: 1.0})[name]
+    whole = loss(seen, nn.ModuleDict())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(loss(seen, nn.ModuleDict()), whole)
+    assert whole.dtype == torch.float32
+
+
 def test_grey_and_transparent_pictures_can_be_looked_at() -> None:
     loss = find_losses({"perceptual": 1.0})["perceptual"]
     for channels in (1, 4):

@@ -119,6 +119,19 @@ def test_micro_steps_of_one_step_make_a_sandwich() -> None:
     assert all(p.grad is not None for p in one.supernet.parameters())
 
 
+@pytest.mark.parametrize("sampling", ["sandwich", "shrink"])
+def test_every_schedule_goes_with_accumulated_gradients(sampling: str) -> None:
+    traced = teacher()
+    config = DistillConfig.model_validate(
+        {"steps": 2, "batch_size": 4, "accumulate": 4, "sampling": sampling, "teacher": "online"}
+    )
+    net = student(traced)
+    before = [p.clone() for p in net.parameters()]
+    result = distill(net, teacher=traced, data=pictures(), objective=objective(), config=config)
+    assert result.steps == 2
+    assert not all(map(torch.equal, before, net.parameters()))
+
+
 # -- an online teacher -----------------------------------------------------------------------------
 
 

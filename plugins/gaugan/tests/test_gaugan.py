@@ -302,6 +302,34 @@ def test_recipes_say_what_was_published() -> None:
             assert stage.lambda_recon == 0
 
 
+@pytest.mark.parametrize(
+    ("name", "batch", "pictures", "epochs", "constant"),
+    [
+        ("cityscapes", 16, (2975, 2775, 2975), (200, 400, 200), 0.5),
+        ("coco", 32, (118_287, 118_287, 118_287), (100, 100, 100), 1.0),
+    ],
+)
+def test_published_recipes_train_as_long_as_the_papers_say(
+    name: str,
+    batch: int,
+    pictures: tuple[int, int, int],
+    epochs: tuple[int, int, int],
+    constant: float,
+) -> None:
+    recipe = GauGan().recipes()[name]
+    stages = (recipe.train, recipe.distill, recipe.finetune)
+    for stage, count, times in zip(stages, pictures, epochs, strict=True):
+        assert stage.steps == pytest.approx(count / batch * times, rel=2e-3)
+        assert (stage.batch_size, stage.optimiser.decay_from) == (batch, constant)
+        assert stage.lambda_gan == 1
+    assert recipe.distill.lambda_distill == recipe.finetune.lambda_distill == 10
+    options = GauGanOptions.model_validate(recipe.options)
+    assert options.lambda_feature == options.lambda_perceptual == 10
+    assert (options.discriminators, options.discriminator_layers) == (2, 4)
+    assert (options.gan_mode, options.perceptual) == ("hinge", "vgg")
+    assert recipe.search.macs == {"cityscapes": "32G", "coco": "36G"}[name]
+
+
 @pytest.mark.parametrize("name", ["cityscapes", "coco", "landcover"])
 def test_recipes_decompose_what_makes_scale_and_shift(name: str) -> None:
     recipe = GauGan().recipes()[name]

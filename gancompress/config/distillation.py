@@ -1,15 +1,10 @@
-"""What the configuration's models share, and the settings that only a distillation has."""
+"""The settings that only a distillation has."""
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-
-class Model(BaseModel):
-    """Frozen; unknown keys are refused, and so are numbers that JSON does not have."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
+from gancompress.config.model import Model
 
 _Weight = Annotated[float, Field(ge=0)]
 
