@@ -115,6 +115,7 @@ def scorer_recipe(project: Project) -> ScorerRecipe:
         "choice": None if project.choice is None else asdict(project.choice),
         "plugins": None if origin.plugins is None else [*map(str, origin.plugins)],
         "blocked": list(origin.blocked),
+        "device": project.device,
     }
     weights = {"teacher": origin.teacher.generator, "supernet": project.supernet.state_dict()}
     tensors = {name: encode_tensors(state) for name, state in weights.items()}
@@ -161,6 +162,7 @@ def _again(recipe: ScorerRecipe) -> Project:
         metrics=configure_metrics(offered, config.metrics, trust=settings["trust"]),
         generator=generator,
         choice=_CHOICE.validate_python(settings["choice"]),
+        device=settings["device"],
         fitted=False,
     )
 

@@ -1,6 +1,7 @@
 """What a worker makes of what it is sent scores like the process that sent it."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,16 @@ def test_a_project_is_made_again(config: RunConfig, tmp_path: Path) -> None:
         there = make_scorer(recipe)
         assert [there(subnet) for subnet in subnets] == here
         assert here[0] != here[1]
+
+
+def test_a_worker_scores_where_it_is_told_to(config: RunConfig, tmp_path: Path) -> None:
+    family = Pix2Pix()
+    net = family.generator(family.options.model_validate(config.options))
+    host = PluginHost.discover()
+    job = Job.begin(tmp_path / "a", family, config, host, teacher=teacher(tmp_path, net))
+    recipe = scorer_recipe(replace(project_of(job), device="cuda:7"))
+    with pytest.raises(ConfigError, match="'cuda:7'"):
+        make_scorer(recipe)
 
 
 def teacher(folder: Path, net: torch.nn.Module) -> Path:
