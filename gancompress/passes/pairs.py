@@ -19,7 +19,7 @@ from gancompress.passes.rewriting import (
     skip,
 )
 
-# One core multiplies about as many times as it takes to move a number to the memory and back.
+# A rough guess, not measured: how often a core multiplies while it moves a number.
 MACS_PER_WORD: Final = 16.0
 
 
