@@ -19,7 +19,7 @@ from gancompress.passes.rewriting import (
     skip,
 )
 
-# A rough guess, not measured: how often a core multiplies while it moves a number.
+# A rough guess, not measured: multiplications in the time that one number takes to move.
 MACS_PER_WORD: Final = 16.0
 
 
