@@ -22,9 +22,10 @@ class OpenVinoTarget(ExportTarget):
     """An ``.xml`` file and its ``.bin`` (https://docs.openvino.ai), by way of ONNX.
 
     ONNX keeps an instance norm in one piece, which OpenVINO then runs as one operator (MVN);
-    `torch.export` takes it apart into eleven. The precision is a hint to the processor, kept in
-    the card: ``bf16`` and ``fp16`` are computed so where it can (AMX, AVX-512), and in float32
-    elsewhere; ``fp16`` halves the file as well. ``int8`` is NNCF's post-training quantisation.
+    `torch.export` takes it apart into about sixteen. The precision is a hint to the processor,
+    kept in the card: ``bf16`` and ``fp16`` are computed so where it can (AMX, AVX-512), and in
+    float32 elsewhere; ``fp16`` halves the file as well. ``int8`` is NNCF's post-training
+    quantisation.
     """
 
     name: str = "openvino"

@@ -47,7 +47,7 @@ class PackageTarget(ProgramTarget):
     """A ``.aoti.pt2`` package: machine code that AOTInductor compiled for this processor or GPU.
 
     Needs a C++ compiler to be written, and torch of the same version on a machine of the same kind
-    to be run. Convolutions run channels-last, which is how they are fastest on a CPU. It executes
+    to be run. The weights are channels-last; what that gains has not been measured. It executes
     code when it is loaded: it is loaded only with trust, or by its SHA-256.
     """
 

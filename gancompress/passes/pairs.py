@@ -19,7 +19,7 @@ from gancompress.passes.rewriting import (
     skip,
 )
 
-# One core multiplies about as many times as it takes to move a number to the memory and back.
+# A rough guess, not measured: multiplications in the time that one number takes to move.
 MACS_PER_WORD: Final = 16.0
 
 

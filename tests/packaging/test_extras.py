@@ -105,7 +105,7 @@ def test_the_development_extra_has_what_the_tests_import() -> None:
         "scoring",
         "search",
         "serving",
-        "executorch",  # it brings forty packages, and its tests are skipped without it
+        "executorch",  # it brings nineteen packages, and its tests are skipped without it
     }
 
     found = {module for path in files for module in lacking(path, installed)} - known
