@@ -13,6 +13,6 @@ from torch._inductor import aoti_load_package
 path, source, result = sys.argv[1:]
 program = aoti_load_package(path)
 x = np.asarray(Image.open(source).convert("RGB"), np.float32).transpose(2, 0, 1)[None] / 127.5 - 1
-with torch.no_grad():
-    y = program(torch.from_numpy(x))[0].permute(1, 2, 0).numpy()
+with torch.no_grad():  # the code is compiled for one order in memory, and does not check it
+    y = program(torch.from_numpy(x).contiguous())[0].permute(1, 2, 0).numpy()
 Image.fromarray(((y + 1) * 127.5).round().clip(0, 255).astype(np.uint8)).save(result)

@@ -18,6 +18,7 @@ def test_every_arm_is_a_configuration() -> None:
         DistillConfig.model_validate(changes)
 
 
+@pytest.mark.slow
 def test_it_appends_every_result_goes_on_and_prints_paired_differences(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

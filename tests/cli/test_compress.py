@@ -90,6 +90,7 @@ def lengthen(file: Path, stage: str, *, hours: int) -> None:
     file.write_text("".join(json.dumps(event) + "\n" for event in events))
 
 
+@pytest.mark.slow  # test_kill.py does it six times at moments that are drawn
 def test_kill_in_distill_and_in_search_changes_nothing(
     cli, toml: Path, teacher: Path, tmp_path: Path, finished_run: Path
 ) -> None:

@@ -36,8 +36,10 @@ def load(
         program = exported.module()
 
     def run(inputs: Sequence[Any]) -> list[Any]:
+        # Compiled code reads one order in memory, and does not check it.
+        tensors = [torch.from_numpy(x).contiguous().to(device) for x in inputs]
         with torch.no_grad():
-            found = program(*(torch.from_numpy(x).to(device) for x in inputs))
+            found = program(*tensors)
         return [x.cpu().numpy() for x in pytree.tree_leaves(found) if isinstance(x, torch.Tensor)]
 
     return run
