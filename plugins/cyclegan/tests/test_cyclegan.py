@@ -134,15 +134,16 @@ def test_published_weights_are_taken_without_the_statistics_that_nobody_reads() 
 
 def test_the_recipes_are_those_of_the_paper_and_of_the_demo() -> None:
     recipes = CycleGan().recipes()
-    assert set(recipes) == {"desert2forest", "horse2zebra"}
+    assert set(recipes) == {"desert2forest", "horse2zebra", "horse2zebra-mobile"}
     assert not any(recipe.demo for recipe in recipes.values())  # the default demo is another's
     published = CycleGanOptions.model_validate(recipes["horse2zebra"].options)
     net = CycleGan().generator(published)
     assert sum(p.numel() for p in net.parameters()) == 11_378_179
 
 
-def test_the_published_recipe_says_what_the_paper_says() -> None:
-    recipe = CycleGan().recipes()["horse2zebra"]
+@pytest.mark.parametrize("name", ["horse2zebra", "horse2zebra-mobile"])
+def test_the_published_recipe_says_what_the_paper_says(name: str) -> None:
+    recipe = CycleGan().recipes()[name]
     options = CycleGanOptions.model_validate(recipe.options)
     assert (options.lambda_a, options.lambda_b, options.lambda_identity) == (10, 10, 0.5)
     assert (options.gan_mode, options.pool, options.discriminator_width) == ("lsgan", 50, 64)
@@ -154,6 +155,15 @@ def test_the_published_recipe_says_what_the_paper_says() -> None:
     for stage in (recipe.distill, recipe.finetune):
         assert (stage.lambda_recon, stage.lambda_distill) == (10, 0.01)
         assert stage.recon_target == "teacher"
+
+
+def test_a_mobile_teacher_has_a_student_of_half_its_width() -> None:
+    recipe = CycleGan().recipes()["horse2zebra-mobile"]
+    options = CycleGanOptions.model_validate(recipe.options)
+    net = CycleGan().generator(options)
+    assert sum(p.numel() for p in net.parameters()) == 1_987_075
+    assert recipe.decompose.layers == "none"
+    assert (recipe.space.smallest, recipe.space.largest) == (16 / 64, 32 / 64)
 
 
 def test_tiles_are_not_in_the_order_of_a_map() -> None:

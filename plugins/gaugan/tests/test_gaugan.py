@@ -292,8 +292,8 @@ def test_samples_show_label_maps_as_pictures(scenes: Path, tmp_path: Path) -> No
 
 def test_recipes_say_what_was_published() -> None:
     recipes = GauGan().recipes()
-    assert set(recipes) == {"cityscapes", "coco", "landcover"}
-    for name, channels in (("cityscapes", 36), ("coco", 184)):
+    assert set(recipes) == {"cityscapes", "cityscapes-mobile", "coco", "landcover"}
+    for name, channels in (("cityscapes", 36), ("cityscapes-mobile", 36), ("coco", 184)):
         recipe = recipes[name]
         assert GauGanOptions.model_validate(recipe.options).channels == channels
         for stage in (recipe.train, recipe.distill, recipe.finetune):
@@ -306,6 +306,7 @@ def test_recipes_say_what_was_published() -> None:
     ("name", "batch", "pictures", "epochs", "constant"),
     [
         ("cityscapes", 16, (2975, 2775, 2975), (200, 400, 200), 0.5),
+        ("cityscapes-mobile", 16, (2975, 2775, 2975), (200, 200, 200), 0.5),
         ("coco", 32, (118_287, 118_287, 118_287), (100, 100, 100), 1.0),
     ],
 )
@@ -327,7 +328,7 @@ def test_published_recipes_train_as_long_as_the_papers_say(
     assert options.lambda_feature == options.lambda_perceptual == 10
     assert (options.discriminators, options.discriminator_layers) == (2, 4)
     assert (options.gan_mode, options.perceptual) == ("hinge", "vgg")
-    assert recipe.search.macs == {"cityscapes": "32G", "coco": "36G"}[name]
+    assert recipe.search.macs == {"cityscapes": "32G", "coco": "36G"}[name.removesuffix("-mobile")]
 
 
 @pytest.mark.parametrize("name", ["cityscapes", "coco", "landcover"])

@@ -218,6 +218,9 @@ def test_a_unet_is_as_deep_as_its_pictures_allow() -> None:
 # Pairs, batch, epochs of a teacher at a constant and at a falling rate, λ (recon, distill), and the
 # true MACs of the published sub-generator: what the paper's scripts say.
 PUBLISHED_RUNS: dict[str, tuple[int, int, int, int, float, float, float]] = {
+    "edges2shoes-mobile": (49_825, 4, 5, 15, 100, 1, 4.056e9),
+    "cityscapes-mobile": (2_975, 1, 100, 150, 100, 1, 4.031e9),
+    "map2sat-mobile": (1_096, 1, 100, 200, 10, 0.01, 3.747e9),
     "edges2shoes": (49_825, 4, 5, 15, 100, 1, 3.699e9),
     "cityscapes": (2_975, 1, 100, 150, 100, 1, 4.060e9),
     "map2sat": (1_096, 1, 100, 200, 10, 0.01, 3.351e9),
@@ -230,8 +233,11 @@ def test_published_recipes_say_what_the_papers_say(name: str) -> None:
     recipe = Pix2Pix().recipes()[name]
     options = Pix2PixOptions.model_validate(recipe.options)
     assert (options.size, options.load_size, options.gan_mode) == (256, 286, "hinge")
-    assert (options.discriminator_width, options.generator_width, options.blocks) == (128, 64, 9)
-    assert options.direction == ("AtoB" if name == "edges2shoes" else "BtoA")
+    mobile = name.endswith("-mobile")
+    width = 96 if mobile and not name.startswith("edges") else 64
+    assert (options.discriminator_width, options.generator_width, options.blocks) == (128, width, 9)
+    assert options.architecture == ("mobile_resnet" if mobile else "resnet")
+    assert options.direction == ("AtoB" if name.startswith("edges2shoes") else "BtoA")
     steps = pairs // batch * (constant + falling)
     stages = (recipe.train, recipe.distill, recipe.finetune)
     assert [stage.steps for stage in stages] == [steps, 2 * steps, steps]
@@ -243,8 +249,14 @@ def test_published_recipes_say_what_the_papers_say(name: str) -> None:
         assert stage.optimiser.decay_from == pytest.approx(share, abs=1e-3)
     assert recipe.distill.lambda_distill == recipe.finetune.lambda_distill == distill
     assert recipe.distill.sampling == "uniform"
-    assert recipe.decompose.norm_between
-    assert (recipe.space.smallest, recipe.space.divisor) == (0.25, 8)
+    decompose, space = recipe.decompose, recipe.space
+    if mobile:
+        assert decompose.layers == "none"
+        assert (space.smallest, space.largest) == pytest.approx((16 / width, 48 / width), rel=1e-3)
+        assert space.smallest * 4 * width <= 64  # so that the narrowest of the paper is among them
+    else:
+        assert decompose.norm_between
+        assert (space.smallest, space.largest, space.divisor) == (0.25, 1, 8)
     budget = float(str(recipe.search.macs).removesuffix("G")) * 1e9
     assert 0 <= budget - macs < 0.02e9
     assert not recipe.demo
