@@ -93,9 +93,11 @@ def test_compiled_networks_compute_the_same_and_are_put_back() -> None:
 def test_without_a_compiler_compiling_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.compiler.reset()
     monkeypatch.setenv("CXX", "/nowhere/c++")
-    monkeypatch.setattr(torch._inductor.config.cpp, "cxx", (None, "/nowhere/c++"))
-    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
-    with pytest.raises(ConfigError, match="'compile' is set, and nothing can be compiled here"):
+    # A monkeypatch that is taken back would delete these settings for all later tests.
+    changes = {"cpp.cxx": (None, "/nowhere/c++"), "force_disable_caches": True}
+    alone = torch._inductor.config.patch(changes)
+    refused = pytest.raises(ConfigError, match="'compile' is set, and nothing can be compiled here")
+    with alone, refused:
         trained(TrainConfig(steps=1, batch_size=2, compile=True))
 
 
