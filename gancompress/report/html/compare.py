@@ -156,10 +156,10 @@ def _caveats(sources: Sequence[RunSource]) -> Iterator[str]:
         next((r.get("machine") for r in s.events.rows[::-1] if r.get("event") == "Called"), None)
         for s in sources
     ]
-    if any(one != machines[0] for one in machines):
+    if None in machines:
+        yield "not every run says on which machine its latencies were taken"
+    elif any(one != machines[0] for one in machines):
         yield "latencies were taken on different machines"
-    elif None in machines:
-        yield "a run does not say on which machine its latencies were taken"
 
 
 def _value(source: RunSource, name: str) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from gancompress.errors import GancompressError
 from gancompress.report.html.record import Record
 from gancompress.report.html.source import RunSource
 from gancompress.report.units import count, figure, percent, size
@@ -45,11 +46,13 @@ class Headline:
         rows: The figures that were measured.
         cards: The few that matter most.
         protocols: How they were measured: a name and pairs of key and value.
+        problems: Files that are damaged, where others have figures.
     """
 
     rows: tuple[Row, ...]
     cards: tuple[Row, ...]
     protocols: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = field(default=())
+    problems: tuple[str, ...] = ()
 
     @property
     def has_baseline(self) -> bool:
@@ -67,12 +70,26 @@ def headline(source: RunSource) -> Headline | None:
         The headline; None where no stage has measured anything yet.
 
     Raises:
-        RunError: If a file is damaged.
+        RunError: If files are damaged, and nothing else is known.
     """
-    rows = [*_costs(source), *_sizes(source), *_latencies(source), *_scores(source)]
+    rows: list[Row] = []
+    protocols: list[tuple[str, tuple[tuple[str, str], ...]]] = []
+    failed: list[GancompressError] = []
+    for read in (_costs, _sizes, _latencies, _scores):
+        try:
+            rows += read(source)
+        except GancompressError as error:
+            failed.append(error)
+    try:
+        protocols += _protocols(source)
+    except GancompressError as error:
+        failed.append(error)
+    if failed and not rows:
+        raise failed[0]
     if not rows:
         return None
-    return Headline(tuple(rows), tuple(_cards(rows)), tuple(_protocols(source)))
+    problems = tuple(dict.fromkeys(error.message for error in failed))
+    return Headline(tuple(rows), tuple(_cards(rows)), tuple(protocols), problems)
 
 
 def _costs(source: RunSource) -> Iterator[Row]:
@@ -80,18 +97,19 @@ def _costs(source: RunSource) -> Iterator[Row]:
     if costs is None:
         return
     shape = _shape(source)
-    for key, label, note, render in (
-        ("macs", "MACs, true", f"multiply-accumulates of one forward pass{shape}", count),
+    for key, label, note, render, less in (
+        ("macs", "MACs, true", f"multiply-accumulates of one forward pass{shape}", count, "fewer"),
         (
             "macs_published",
             "MACs, published convention",
             f"as torchprofile 0.0.1 counts them in the published tables{shape}",
             count,
+            "fewer",
         ),
-        ("params", "parameters", "each once, however many layers share it", count),
-        ("activation_bytes", "activation memory", f"most bytes alive at once{shape}", size),
+        ("params", "parameters", "each once, however many layers share it", count, "fewer"),
+        ("activation_bytes", "activation memory", f"most bytes alive at once{shape}", size, "less"),
     ):
-        yield from _row(costs, label, note, key, render=render, words=("fewer", "more"))
+        yield from _row(costs, label, note, key, render=render, words=(less, "more"))
 
 
 def _sizes(source: RunSource) -> Iterator[Row]:
@@ -152,7 +170,7 @@ def _latency(found: Record, bench: Record, name: str) -> Iterator[Row]:
         if (p90 := times.number(model, "p90")) is not None
         and (p99 := times.number(model, "p99")) is not None
     ]
-    note = "; ".join(["median of " + ", ".join(facts) if facts else "median", *spread])
+    note = "; ".join([", ".join(["median", *facts]), *spread])
     words_of = ("faster", "slower")
     yield from _row(times, f"latency, {runtime}", note, "p50", render=_milliseconds, words=words_of)
 
@@ -168,9 +186,8 @@ def _scores(source: RunSource) -> Iterator[Row]:
         ("kid", "KID", f"kid-lite0: kernel distance on the same features{on}", 4),
         ("l1_to_target", "L1 to target", f"mean absolute difference in [-1, 1]{on}", 4),
     ):
-        render = partial(figure, digits=digits)
-        real = found.number("real_against_real") if key == "frechet" else None
-        more = "" if real is None else f"; real against real {figure(real, digits)}"
+        render = partial(_decimals, digits=digits)
+        more = _of_halves(found, key, digits)
         yield from _row(
             found,
             label,
@@ -188,6 +205,16 @@ def _scores(source: RunSource) -> Iterator[Row]:
         if (share := found.number(key)) is not None:
             note = "share of the teacher's gain over the baseline that is kept"
             yield Row(f"recovery, {of}", note, "100 %", percent(share), direction="higher")
+
+
+def _of_halves(found: Record, key: str, digits: int) -> str:
+    if found.at("real_against_real") is None:
+        return ""
+    real, many = (found.number("real_against_real", name) for name in (key, "pictures"))
+    if real is None:
+        return ""
+    on = "" if many is None else f" of {many:,.0f}"
+    return f"; one half of the real pictures against the other{on}: {_decimals(real, digits)}"
 
 
 def _further(name: str, found: Record, on: str) -> Iterator[Row]:
@@ -277,6 +304,11 @@ def _shape(source: RunSource) -> str:
     shapes = [] if model is None else [one.at("shape") for one in model.items("card", "inputs")]
     texts = ["×".join(map(str, x.value)) for x in shapes if x is not None]
     return f" on {' and '.join(texts)}" if texts else ""
+
+
+def _decimals(value: float | None, digits: int) -> str:
+    # Five digits before the point need none behind it.
+    return figure(value, digits if value is None or abs(value) < 10_000 else 0)
 
 
 def _milliseconds(value: float | None) -> str:

@@ -163,7 +163,9 @@ def run_page(source: RunSource, number: int, most: int) -> RunPage:
         Section.read("origin", "Reproduce", "", lambda: origin.origin(source)),
     )
     facts, problems = _facts(source)
-    problems += [f"{section.title}: {section.problem}" for section in sections if section.problem]
+    for section in sections:
+        problems += [section.problem] if section.problem else []
+        problems += getattr(section.content, "problems", ())
     return RunPage(
         number,
         source.name,

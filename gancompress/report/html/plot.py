@@ -119,8 +119,10 @@ def draw(
     low = 0.0 if zero and min(ys) >= 0 else min(ys)
     y_marks = ticks(low, max(ys), max(height // 60, 3))
     left, right, top, bottom = _LEFT, width - _RIGHT, _TOP, height - _BOTTOM
-    x_range = (min(x_marks[0], *xs), max(x_marks[-1], *xs))
-    y_range = (min(y_marks[0], *ys), max(y_marks[-1], *ys))
+    # A line fills the width; points keep away from the edges.
+    x_range = (min(xs), max(xs)) if not points and max(xs) > min(xs) else _padded(x_marks)
+    x_marks = [x for x in x_marks if x_range[0] <= x <= x_range[1]]
+    y_range = _padded(y_marks) if points else (y_marks[0], y_marks[-1])
 
     def place(x: float, y: float) -> tuple[float, float]:
         return (
@@ -173,6 +175,11 @@ def short(value: float) -> str:
         if abs(value) >= size:
             return f"{value / size:.4g} {letter}"
     return f"{value:.4g}"
+
+
+def _padded(marks: Sequence[float]) -> tuple[float, float]:
+    room = 0.03 * (marks[-1] - marks[0])
+    return marks[0] - room, marks[-1] + room
 
 
 def _share(value: float, span: tuple[float, float]) -> float:

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
-from gancompress.report.html.plot import Plot, Series, draw
+from gancompress.report.html.plot import Plot, Point, Series, draw
 from gancompress.report.html.source import LAST, STAGES, RunSource
 from gancompress.report.units import duration
 
@@ -171,8 +171,10 @@ def _training(name: str, found: _Progress) -> Training:
 
 
 def _curve(loss: str, points: list[tuple[float, float]]) -> Plot:
-    line = Series(loss, tuple(thinned(points)), "line compressed")
-    return draw([line], "step", "", width=340, height=170, zero=True)
+    line = Series(loss, tuple(thinned(points)))
+    # One value makes no line.
+    alone = [Point(*points[0], loss, "front")] if len(points) == 1 else []
+    return draw([line], "step", "", points=alone, width=340, height=170, zero=True)
 
 
 def thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
