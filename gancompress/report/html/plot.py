@@ -9,6 +9,7 @@ _LEFT: Final = 52
 _RIGHT: Final = 14
 _TOP: Final = 12
 _BOTTOM: Final = 40
+_LEAST: Final = 1e-290
 _LETTERS: Final = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -155,14 +156,15 @@ def ticks(low: float, high: float, most: int) -> list[float]:
         high: The largest one; may equal the smallest.
         most: About how many.
     """
-    if high <= low:
-        pad = abs(low) / 2 or 1.0
-        low, high = low - pad if low else 0.0, high + pad
+    # What differs by less than an axis can say is one value.
+    if high - low <= max(1e-9 * max(abs(low), abs(high)), _LEAST):
+        pad = abs(low) / 2 if abs(low) > _LEAST else 1.0
+        low, high = low - pad if abs(low) > _LEAST else 0.0, high + pad
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * m for m in (1, 2, 2.5, 5, 10) if power * m >= rough * 0.999)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(i * step, 12) for i in range(first, last + 1)]
+    return [i * step for i in range(first, last + 1)]
 
 
 def short(value: float) -> str:

@@ -19,7 +19,13 @@ _TRIALS: Final = (
     "SELECT value_json FROM trial_user_attributes "
     "JOIN trials USING (trial_id) WHERE key = 'trial' AND state = 'COMPLETE'"
 )
-_LIMITS: Final = ("macs", "params", "macs_published", "memory", "latency_ms")
+_LIMITS: Final = {
+    "macs": "MACs",
+    "params": "parameters",
+    "macs_published": "published MACs",
+    "memory": "activation memory",
+    "latency_ms": "latency in ms",
+}
 
 
 @dataclass(frozen=True)
@@ -266,10 +272,10 @@ def _facts(config: Record | None, trials: int) -> Iterator[tuple[str, str]]:
     yield "subnets scored", f"{trials:,}"
     if config is None:
         return
-    for key in _LIMITS:
+    for key, name in _LIMITS.items():
         limit = config.at("search", key)
         if limit is not None:
-            yield f"limit of {key.replace('_', ' ')}", str(limit.value)
+            yield f"limit of {name}", str(limit.value)
     for key, name in (("sampler", "sampler"), ("pictures", "validation pictures")):
         value = config.at("search", key)
         if value is not None:
