@@ -142,17 +142,18 @@ def _files(folder: Path) -> dict[int, dict[str, Path]]:
 
 
 def _embedded(files: Mapping[int, Mapping[str, Path]]) -> Gallery:
-    """Encode, smaller and smaller until all of them fit the budget."""
+    """Encode at the largest side at which all of them fit the budget."""
     opened = {n: {name: _open(path) for name, path in by.items()} for n, by in files.items()}
-    longest = max(max(x.size) for by in opened.values() for x in by.values())
+    longest = max(max(image.size) for by in opened.values() for image in by.values())
+    # The first sample says what the others will weigh; those that weigh more are found below.
+    first = next(iter(opened.items()))
+    sides = [side for side in _SIDES if _weight(_sample(*first, side)) * len(opened) <= _BUDGET]
     made: tuple[Sample, ...] = ()
-    for side in _SIDES:
-        if side > longest and side != _SIDES[-1] and side / 2 >= longest:
-            continue
-        made = tuple(_sample(n, by, side) for n, by in opened.items())
+    for side in sides or _SIDES[-1:]:
+        made = tuple(_sample(number, by, side) for number, by in opened.items())
         if sum(map(_weight, made)) <= _BUDGET:
             return Gallery(made, shrunk=side if side < longest else 0)
-    while len(made) > 1 and sum(map(_weight, made)) > _BUDGET:
+    while sum(map(_weight, made)) > _BUDGET:
         made = made[:-1]
     return Gallery(made, shrunk=_SIDES[-1])
 
@@ -196,7 +197,7 @@ def _encoded(image: Image.Image, side: int) -> Picture:
     if max(image.size) <= _EXACT:
         image.save(sink, format="PNG", optimize=True)
         return Picture(_uri("png", sink), width, height)
-    image.save(sink, format="WEBP", quality=86, method=2)
+    image.save(sink, format="WEBP", quality=86, method=1)
     return Picture(_uri("webp", sink), width, height)
 
 
@@ -205,7 +206,7 @@ def _sheet(path: Path) -> Picture:
     width, height = image.size
     image.thumbnail((1400, 1800), Image.Resampling.LANCZOS)
     sink = BytesIO()
-    image.save(sink, format="WEBP", quality=86, method=2)
+    image.save(sink, format="WEBP", quality=86, method=1)
     return Picture(_uri("webp", sink), width, height)
 
 

@@ -243,7 +243,7 @@ def test_large_pictures_are_reduced_until_sixteen_fit(run: Path) -> None:
     folder = run / "samples" / "evaluate"
     shutil.rmtree(folder)
     folder.mkdir()
-    noise = np.random.default_rng(0).integers(0, 256, (300, 600, 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 256, (270, 540, 3), dtype=np.uint8)
     for index in range(16):
         for name in ("input", "target", "teacher", "compressed"):
             Image.fromarray(noise).save(folder / f"{index:02d}-{name}.png", compress_level=0)
