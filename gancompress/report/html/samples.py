@@ -197,7 +197,7 @@ def _encoded(image: Image.Image, side: int) -> Picture:
     if max(image.size) <= _EXACT:
         image.save(sink, format="PNG", optimize=True)
         return Picture(_uri("png", sink), width, height)
-    image.save(sink, format="WEBP", quality=86, method=1)
+    image.save(sink, format="WEBP", quality=86, method=0)
     return Picture(_uri("webp", sink), width, height)
 
 
@@ -206,7 +206,7 @@ def _sheet(path: Path) -> Picture:
     width, height = image.size
     image.thumbnail((1400, 1800), Image.Resampling.LANCZOS)
     sink = BytesIO()
-    image.save(sink, format="WEBP", quality=86, method=1)
+    image.save(sink, format="WEBP", quality=86, method=0)
     return Picture(_uri("webp", sink), width, height)
 
 
