@@ -92,6 +92,28 @@ def test_every_runtime_that_was_timed_has_a_row(run: Path) -> None:
     assert (rows[2].teacher, rows[2].compressed, rows[2].ratio) == ("2.00 ms", "", "")
 
 
+def test_further_metrics_and_recovery_have_rows_with_their_protocol(run: Path) -> None:
+    place = run / "stages" / "evaluate.json"
+    scores = json.loads(place.read_text())
+    figures = {"teacher": 50.0, "compressed": 40.0, "baseline": None, "recovery": 0.9}
+    more = {"higher_is_better": True, "real_against_real": 3.0, "protocol": {"classes": 19}}
+    unknown = {"teacher": None, "compressed": None, "higher_is_better": False}
+    scores |= {"recovery": 0.875, "psnr_to_teacher": None, "real_against_real": None}
+    scores["metrics"] = {"miou": figures | more, "nobody": unknown}
+    place.write_text(json.dumps(scores))
+    table = plain(section(render_report([run]), "headline"))
+    assert "miou metric" in table
+    assert "real against real 3.0000; recovery 90.0 %; higher is better 50.0000 40.0000" in table
+    assert "classes 19" in table
+    assert "87.5 %" in table
+    assert "nobody" not in table
+    assert "PSNR" not in table
+    (run / "score.json").write_text("{")
+    page = render_report([run])
+    assert "miou" in section(page, "headline")
+    assert f"{run / 'score.json'}&#39; is damaged" in section(page, "headline")
+
+
 @pytest.mark.parametrize("done", range(8))
 def test_a_run_of_any_age(run: Path, done: int) -> None:
     stages = ("teacher", "distill", "search", "finetune", "export", "evaluate", "bench")
@@ -288,6 +310,38 @@ def test_runs_are_compared(run: Path, whole: Path, tmp_path: Path) -> None:
     assert "the runs have different teachers" in text
     assert "Both searches" in text
     assert "Pictures of the same inputs" in text
+
+
+def test_what_makes_runs_hard_to_compare_is_said(
+    run: Path, whole: Path, made: tuple[Path, Path], tmp_path: Path
+) -> None:
+    other = run.rename(tmp_path / "other")
+    for name, key in (("stages/evaluate.json", "protocol"), ("score.json", "protocol")):
+        value = json.loads((other / name).read_text())
+        value[key] = {"pictures": 1}
+        (other / name).write_text(json.dumps(value))
+    log = other / "events.jsonl"
+    log.write_text(log.read_text().replace('"logical cores": "', '"logical cores": "9'))
+    for path in (other / "samples/evaluate").glob("*-input.png"):
+        path.write_bytes(path.read_bytes() + b" ")
+    text = plain(render_report([whole, other]))
+    assert "scores were measured by different protocols" in text
+    assert "latencies were taken on different machines" in text
+    assert "Both searches" not in text
+    assert "Pictures of the same inputs" not in text
+    log.unlink()
+    three = plain(render_report([whole, other, made[0]]))
+    assert "not every run says on which machine" in three
+    assert "run 3 of 3" in three
+    assert "No command was recorded" in three
+
+
+def test_damaged_twins_are_left_out_of_a_comparison(run: Path, whole: Path, tmp_path: Path) -> None:
+    other = run.rename(tmp_path / "other")
+    (other / "samples/evaluate/00-compressed.png").write_text("none")
+    (other / "samples/evaluate/01-compressed.png").unlink()
+    shown = render_report([whole, other]).partition('id="run1"')[0]
+    assert shown.count('class="view"') == 6
 
 
 def test_where_it_is_written(run: Path, whole: Path, tmp_path: Path, monkeypatch) -> None:
