@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from gancompress.compress.architecture import keep_architecture
 from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
 from gancompress.compress.choice import Choice, keep_choice, known_choice
 from gancompress.compress.configure import override
@@ -187,6 +188,7 @@ class Job:
                 keep_teacher(self.run, self.teacher)
                 for project in made:
                     keep_choice(self.run, project.choice)
+                    keep_architecture(self.run, project)
             yield next(iter(made), None)
 
     def _pending(self, stages: Sequence[str]) -> tuple[str, ...]:
