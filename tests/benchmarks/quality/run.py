@@ -6,7 +6,8 @@ Four works (three families with their shipped teachers and data, and a generator
 whose teacher is trained first), budgets of 1/10, 1/5 and 1/20 of the teacher's true MACs, paired
 seeds. What is done is appended to a file of JSON lines, and a second call goes on; an interrupted
 run begins anew. Lines that were made with other settings are left alone and count for nothing.
-`tables.py`, `latency.py` and `grid.py` beside this file read the lines and the models.
+With --latency the models that are there are timed instead, which needs idle cores. `tables.py` and
+`grid.py` beside this file read the lines and the models.
 """
 
 import argparse
@@ -22,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import torch
 from benchmarks.quality.contestants import ARMS, MAKERS
+from benchmarks.quality.latency import model_folder, time_models
 from benchmarks.quality.protocol import (
     BASELINE,
     TEACHER,
@@ -58,6 +60,9 @@ def main(words: Sequence[str], specs: Mapping[str, Spec] = SPECS) -> int:
         for key in chosen(plan(list(specs), list(ARMS)), given.only)
         if key.contestant not in ARMS or ARMS[key.contestant].applies(works[key.family].config)
     ]
+    if given.latency:
+        time_models(given.out, works, keys, given.threads)
+        return 0
     failed = 0
     for index, key in enumerate(keys):
         # Looked at every time: another process may work on the same file.
@@ -91,7 +96,7 @@ def result(work: Work, key: Key, out: Path) -> dict[str, Any]:
         made = MAKERS[key.contestant](work, key.budget, key.seed)
     except GancompressError as error:  # such as a training that has diverged twice
         return {**common, "error": error.message}
-    made.model.save(out / "models" / work.protocol / key.folder)
+    made.model.save(model_folder(out, work, key))
     cost = cost_of(work, made.model.module)
     batch = work.config.finetune.batch_size
     return {
@@ -135,6 +140,9 @@ def arguments(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--only", help="such as family=openmoji,budget=10,seed=0,contestant=a+e")
     parser.add_argument("--scale", type=float, default=1.0, help="multiplies all steps")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument(
+        "--latency", action="store_true", help="time the models that there are; needs idle cores"
+    )
     return parser.parse_args(words)
 
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, Final, TypeVar
 
+import torch
 from benchmarks.compare_front_ends import output_layers, tensors
 from benchmarks.quality.work import Work
-import torch
 from torch import nn
 from torch.nn.modules.instancenorm import _InstanceNorm
 
