@@ -7,6 +7,7 @@ runtime, one picture at a time. The best one counts. What is done is appended to
 lines, and a second call goes on.
 """
 
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -51,15 +52,17 @@ def time_models(
         runs: Timed calls of each file.
     """
     done = {Key.of(row) for row in _lines(out, works, threads)}
-    for key in keys:
-        work = works[key.family]
-        folder = model_folder(out, work, key)
-        if key in done or not folder.is_dir():
-            continue
-        net = CompressedModel.load(folder).module
-        times = {name: _timed(work, net, name, threads, runs) for name in RUNTIMES}
-        values = {"protocol": work.protocol, "threads": threads, "milliseconds": times}
-        append_row(out / LATENCIES, key, values)
+    with tempfile.TemporaryDirectory() as folder:
+        timer = _Timer(Path(folder), threads, runs)
+        for key in keys:
+            work = works[key.family]
+            place = model_folder(out, work, key)
+            if key in done or not place.is_dir():
+                continue
+            net = CompressedModel.load(place).module
+            times = {name: timer.time(work, net, name) for name in RUNTIMES}
+            values = {"protocol": work.protocol, "threads": threads, "milliseconds": times}
+            append_row(out / LATENCIES, key, values)
 
 
 def read_latencies(out: Path, rows: Sequence[Row]) -> dict[Key, float]:
@@ -89,22 +92,32 @@ def _lines(out: Path, works: Mapping[str, Work], threads: int) -> list[Row]:
     ]
 
 
-def _timed(
-    work: Work, net: nn.Module, runtime: str, threads: int, runs: int
-) -> dict[str, float] | None:
-    """Return the medians of a model and its teacher; None where the runtime cannot have them."""
-    inputs = tuple(x[:1] for x in work.judge.batches[0].inputs)
-    nets: dict[str, nn.Module] = {"model": net, TEACHER: work.folded.module}
-    with tempfile.TemporaryDirectory() as folder:
-        runners: dict[str, Callable[[], Any]] = {}
-        for name, one in nets.items():
-            file = Path(folder) / find_target(runtime).file_name(name)
-            try:
-                export(one, file, runtime, inputs=inputs)
-            except GancompressError:
-                return None
-            opened = gancompress.load(file, trust=True, threads=threads)
-            runners[name] = lambda run=opened: run(*inputs)
+class _Timer:
+    """Times nets in turns with their teachers, whose files are written once."""
+
+    def __init__(self, folder: Path, threads: int, runs: int) -> None:
+        self._folder, self._threads, self._runs = folder, threads, runs
+        self._teachers: dict[tuple[str, str], Callable[[], Any]] = {}
+
+    def time(self, work: Work, net: nn.Module, runtime: str) -> dict[str, float] | None:
+        """Return both medians; None where the runtime cannot have one of the nets."""
+        which = (work.spec.name, runtime)
+        try:
+            if which not in self._teachers:
+                self._teachers[which] = self._runner(work, work.folded.module, runtime, "teacher")
+            model = self._runner(work, net, runtime, "model")
+        except GancompressError as error:
+            sys.stderr.write(f"{work.spec.name} in {runtime}: {error.message}\n")
+            return None
+        runners = {"model": model, TEACHER: self._teachers[which]}
         with torch.inference_mode():
-            found = measure_latency_in_turns(runners, runs=runs)
-    return {name: latency.p50 for name, latency in found.items()}
+            found = measure_latency_in_turns(runners, runs=self._runs)
+        return {name: latency.p50 for name, latency in found.items()}
+
+    def _runner(self, work: Work, net: nn.Module, runtime: str, name: str) -> Callable[[], Any]:
+        inputs = tuple(x[:1] for x in work.judge.batches[0].inputs)
+        # A name of its own for each file: one that is open must not be written again.
+        place = Path(tempfile.mkdtemp(dir=self._folder)) / find_target(runtime).file_name(name)
+        export(net, place, runtime, inputs=inputs)
+        opened = gancompress.load(place, trust=True, threads=self._threads)
+        return lambda: opened(*inputs)

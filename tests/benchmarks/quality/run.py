@@ -26,6 +26,7 @@ from benchmarks.quality.contestants import ARMS, MAKERS
 from benchmarks.quality.latency import model_folder, time_models
 from benchmarks.quality.protocol import (
     BASELINE,
+    CONTESTANTS,
     TEACHER,
     Key,
     append_row,
@@ -36,7 +37,7 @@ from benchmarks.quality.protocol import (
 from benchmarks.quality.students import cost_of, share
 from benchmarks.quality.work import SPECS, Spec, Work
 
-from gancompress.errors import GancompressError
+from gancompress.errors import BudgetError, TrainingError
 
 ROWS = "rows.jsonl"
 OUT = Path("runs/quality")
@@ -61,7 +62,8 @@ def main(words: Sequence[str], specs: Mapping[str, Spec] = SPECS) -> int:
         if key.contestant not in ARMS or ARMS[key.contestant].applies(works[key.family].config)
     ]
     if given.latency:
-        time_models(given.out, works, keys, given.threads)
+        main_ones = [key for key in keys if key.seed == 0 and key.contestant in CONTESTANTS]
+        time_models(given.out, works, main_ones, given.threads)
         return 0
     failed = 0
     for index, key in enumerate(keys):
@@ -94,7 +96,7 @@ def result(work: Work, key: Key, out: Path) -> dict[str, Any]:
     common = {"protocol": work.protocol, "scale": work.scale}
     try:
         made = MAKERS[key.contestant](work, key.budget, key.seed)
-    except GancompressError as error:  # such as a training that has diverged twice
+    except (BudgetError, TrainingError) as error:  # that is a result too
         return {**common, "error": error.message}
     made.model.save(model_folder(out, work, key))
     cost = cost_of(work, made.model.module)

@@ -169,10 +169,8 @@ def _costs(rows: Sequence[Row]) -> list[str]:
     return [
         _mean(rows, lambda row: _of(row, "cost", "macs"), "{:.1f} M", 1e6),
         _mean(rows, lambda row: _of(row, "cost", "params"), "{:,.0f} k", 1e3),
-        *(
-            _mean(rows, lambda row, part=part: _of(row, "seconds", part), "{:.0f} s")
-            for part in ("train", "search")
-        ),
+        _mean(rows, _training, "{:.0f} s"),
+        _mean(rows, lambda row: _of(row, "seconds", "search"), "{:.0f} s"),
     ]
 
 
@@ -193,6 +191,12 @@ def _mean(
 ) -> str:
     values = [value for row in rows if (value := get(row)) is not None]
     return digits.format(fmean(values) / unit) if values else NOTHING
+
+
+def _training(row: Row) -> float | None:
+    """Return the seconds of all stages but the search, such as the fit of decomposed layers."""
+    spent = row.get("seconds")
+    return None if spent is None else sum(spent.get(name, 0.0) for name in ("prepare", "train"))
 
 
 def _of(row: Row, part: str, name: str) -> float | None:
