@@ -155,6 +155,7 @@ def ours(work: Work, budget: int, seed: int) -> Made:
 
 
 Reshape = Callable[[Work, Project], Project]
+Make = Callable[[Work, int, int], Made]
 
 
 def pipeline(
@@ -271,7 +272,7 @@ ARMS: Final[Mapping[str, Arm]] = {
     "e, random search": Arm({"search": {"sampler": "random"}}),
     "e, no search": Arm({"search": {"trials": 1}}),
 }
-MAKERS: Final[Mapping[str, Callable[[Work, int, int], Made]]] = {
+MAKERS: Final[Mapping[str, Make]] = {
     "a": narrow_from_scratch,
     "b": narrow_distilled,
     "c": pruned,

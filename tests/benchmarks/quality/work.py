@@ -68,8 +68,8 @@ SPECS: Final[Mapping[str, Spec]] = {
     spec.name: spec
     for spec in (
         Spec("openmoji", Pix2Pix, "openmoji", 480),
-        Spec("desert2forest", CycleGan, "desert2forest", 320),
-        Spec("landcover", GauGan, "landcover", 320, initialise=initialise_xavier),
+        Spec("desert2forest", CycleGan, "desert2forest", 240),
+        Spec("landcover", GauGan, "landcover", 240, initialise=initialise_xavier),
         Spec("own", Pix2Pix, "openmoji", 480, OWN, lambda: LocalEnhancer(3, 32)),
     )
 }
