@@ -7,7 +7,13 @@ from gancompress.report.inspect import GraphView, frozen_reasons, inspection
 from gancompress.report.progress import ProgressObserver
 from gancompress.report.sensitivity import sensitivity_table
 from gancompress.report.sensitivity_plot import check_plot, save_sensitivity_plot
-from gancompress.report.table import ModelFigures, metric_lines, plain_text, summary_table
+from gancompress.report.table import (
+    ModelFigures,
+    figures_table,
+    metric_lines,
+    plain_text,
+    summary_table,
+)
 
 __all__ = [
     "GraphView",
@@ -16,6 +22,7 @@ __all__ = [
     "advice",
     "check_plot",
     "data_table",
+    "figures_table",
     "frozen_reasons",
     "inspection",
     "metric_lines",
