@@ -35,6 +35,7 @@ from gancompress.compress.stages import (
     distill_supernet,
     finetune_subnet,
 )
+from gancompress.compress.subject import Subject, open_subject
 from gancompress.compress.summary import summarise, write_summary
 from gancompress.compress.teacher import Lesson, Teacher, begin_teacher, train_teacher
 from gancompress.compress.workers import Workers
@@ -49,6 +50,7 @@ __all__ = [
     "Problem",
     "Project",
     "Question",
+    "Subject",
     "Teacher",
     "TeacherWeights",
     "Workers",
@@ -73,6 +75,7 @@ __all__ = [
     "measure_sensitivity",
     "metrics_asked",
     "open_run",
+    "open_subject",
     "open_teacher_run",
     "prepare",
     "read_config",

@@ -14,7 +14,13 @@ from gancompress.report.inspect import GraphView, frozen_reasons, inspection
 from gancompress.report.progress import ProgressObserver
 from gancompress.report.sensitivity import sensitivity_table
 from gancompress.report.sensitivity_plot import check_plot, save_sensitivity_plot
-from gancompress.report.table import ModelFigures, metric_lines, plain_text, summary_table
+from gancompress.report.table import (
+    ModelFigures,
+    figures_table,
+    metric_lines,
+    plain_text,
+    summary_table,
+)
 
 if TYPE_CHECKING:
     from gancompress.report.grid import picture_grid, save_grid
@@ -30,6 +36,7 @@ __all__ = [
     "advice",
     "check_plot",
     "data_table",
+    "figures_table",
     "frozen_reasons",
     "inspection",
     "metric_lines",
