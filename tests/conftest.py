@@ -1,5 +1,6 @@
 """Settings and options of the whole suite."""
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -16,6 +17,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write the files of tests/golden anew"
     )
+
+
+def pytest_collection_finish() -> None:
+    """Spare every collection of garbage the hundreds of thousands of objects of the imports."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
