@@ -101,6 +101,8 @@ def test_the_development_extra_has_what_the_tests_import() -> None:
         "benchmarks",
         "docutils",
         "networkx",
+        "jupyter_client",
+        "nbformat",
         "gancompress_minimal",
         "official_nets",
         "scoring",
