@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -10,6 +11,19 @@ from hypothesis import settings
 # What CI runs must not depend on the day: the same examples every time, on a machine of any speed.
 settings.register_profile("ci", derandomize=True, database=None, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+# What these run is measured in the folders that mirror the package: Python's tracer, which coverage
+# needs, makes tests of much Python take twice as long.
+UNMEASURED = ("benchmarks", "docs", "examples", "generators", "golden", "properties")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Take no coverage where other tests take it."""
+    folders = tuple(Path(__file__).parent / name for name in UNMEASURED)
+    for item in items:
+        if any(folder in item.path.parents for folder in folders):
+            item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -32,7 +32,7 @@ def test_the_same_command_on_a_finished_run_prints_its_table_again(
         assert f"{stage}: already done" in cli.progress
     assert "prepare" not in cli.progress
     assert "recovery (KID)" in table
-    assert f"exported: {finished / 'export' / 'compressed.onnx'}" in table
+    assert f"exported: {finished / 'export' / 'compressed.py'}" in table
     assert f"pictures: {finished / 'samples.png'}" in table
     shown = json.loads(cli.ok(*words, "--json"))
     assert list(shown) == ["teacher", "compressed", "baseline", "metrics", "protocol"]
