@@ -11,7 +11,14 @@ from gancompress.bench.runtimes import (
     runtimes_here,
 )
 from gancompress.bench.settings import Settings
-from gancompress.bench.subject import Subject, check_alike, check_batches, exported_file, saved_model
+from gancompress.bench.subject import (
+    Subject,
+    check_alike,
+    check_batches,
+    check_runtimes,
+    exported_file,
+    saved_model,
+)
 
 __all__ = [
     "COMPILED",
@@ -24,6 +31,7 @@ __all__ = [
     "check_alike",
     "check_batches",
     "check_runtime",
+    "check_runtimes",
     "compare",
     "exported_file",
     "find_counters",

@@ -85,9 +85,7 @@ def time_batch(
             found[name]["energy"][batch] = energy(runners[name], job["counters"], job["runs"])
 
 
-def memory(
-    load: Callable[..., Any], net: Mapping[str, Any], arrays: Sequence[Any]
-) -> int | None:
+def memory(load: Callable[..., Any], net: Mapping[str, Any], arrays: Sequence[Any]) -> int | None:
     """Return how much memory a process needs at most that loads a net and runs it.
 
     The process is a copy of this one, in which the runtime is imported and nothing is loaded. What

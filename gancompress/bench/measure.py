@@ -13,19 +13,18 @@ from typing import Any, Final
 import numpy as np
 from torch import Tensor
 
-import gancompress
 from gancompress.bench.energy import Counters, find_counters
 from gancompress.bench.runtimes import COMPILED, EAGER, Runtime
 from gancompress.bench.settings import Settings
 from gancompress.bench.subject import Subject, check_alike, check_batches
 from gancompress.cost import Latency
-from gancompress.cost import turns as turns_script
 from gancompress.errors import GancompressError
 from gancompress.events import Emit, Notice, StageProgress, StageStarted, discard
 from gancompress.export import ExportTarget, export
 
 _HERE: Final = Path(__file__).parent
 _PLAYER: Final = _HERE / "saved_model.py"
+_TURNS: Final = _HERE.parent / "cost" / "turns.py"
 # What a process imports before it measures the memory of a net.
 _MODULES: Final[Mapping[str, str]] = {
     "saved_model": "gancompress.export",
@@ -113,7 +112,7 @@ def compare(
                     ready.append(_ready(subject, runtime, folder, pictures, targets))
                 except GancompressError as error:
                     lines.append(f"{runtime}, {subject.name}: {error.message}")
-            rows += _timed(runtime, ready, folder, settings, counters, lines)
+            rows += _timed(runtime, ready, folder, settings, counters=counters, lines=lines)
         emit(StageProgress("bench", number))
     for line in lines[len(missing) :]:
         emit(Notice("bench", line))
@@ -138,13 +137,13 @@ def _groups(
     subjects: Sequence[Subject], runtimes: Sequence[Runtime]
 ) -> Iterator[tuple[Runtime, list[Subject]]]:
     """Put together what one process times."""
-    own = [subject.runtime for subject in subjects if subject.runtime is not None]
     wanted = list(runtimes) if any(s.runtime is None for s in subjects) else []
-    for runtime in dict.fromkeys([*wanted, *own]):
-        group = [s for s in subjects if s.runtime == runtime]
-        if runtime in wanted:
-            group = [s for s in subjects if s.runtime in {None, runtime}]
-        yield runtime, group
+    order: list[Runtime] = []  # the first row is that of the one before
+    for subject in subjects:
+        order += wanted if subject.runtime is None else [subject.runtime]
+    for runtime in dict.fromkeys(order):
+        able = {None, runtime} if runtime in wanted else {runtime}
+        yield runtime, [s for s in subjects if s.runtime in able]
 
 
 def _ready(
@@ -170,7 +169,7 @@ def _ready(
         subject.model,
         file,
         target,
-        precision=runtime.precision,  # type: ignore[arg-type] - checked with the target
+        precision=runtime.precision,
         min_psnr=given.min_psnr,
         inputs=given.inputs,
         calibration=given.calibration,
@@ -202,6 +201,7 @@ def _timed(
     ready: Sequence[_Run],
     folder: Path,
     settings: Settings,
+    *,
     counters: Counters,
     lines: list[str],
 ) -> list[dict[str, Any]]:
@@ -245,16 +245,17 @@ def _answer(
     ready: Sequence[_Run], folder: Path, settings: Settings, counters: Counters
 ) -> tuple[dict[str, Any], str]:
     specs = ready[0].subject.inputs
-    arrays = {f"{batch}_{k}": _array(x, batch) for batch in settings.batches for k, x in
-              enumerate(specs)}
+    arrays = {
+        f"{batch}_{k}": _array(x, batch) for batch in settings.batches for k, x in enumerate(specs)
+    }
     np.savez(folder / "inputs.npz", **arrays)
     player = ready[0].player
     job = {
         # Isolated from the current folder; only what needs this package finds it.
-        "path": [str(Path(gancompress.__file__).parents[1])] if player == _PLAYER else [],
+        "path": [str(_HERE.parents[1])] if player == _PLAYER else [],
         "import": _MODULES.get(player.stem, "torch"),
         "player": str(player),
-        "turns": turns_script.__file__,
+        "turns": str(_TURNS),
         "cpus": settings.cpus,
         "nets": [
             {

@@ -1,11 +1,11 @@
-"""What runs a generator: PyTorch itself, PyTorch compiled, and the runtime of each export target."""
+"""What runs a generator: PyTorch as it is or compiled, and the runtime of each export target."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from gancompress.errors import ConfigError, ExportError, GancompressError, MissingExtraError
-from gancompress.export import ExportTarget, PackageTarget, TorchTarget, check_target
+from gancompress.export import ExportTarget, PackageTarget, Precision, TorchTarget, check_target
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Runtime:
     """
 
     name: str
-    precision: str = "fp32"
+    precision: Precision = "fp32"
 
     def __str__(self) -> str:
         return self.name if self.precision == "fp32" else f"{self.name} {self.precision}"
@@ -74,7 +74,8 @@ def named_runtimes(names: Sequence[str], targets: Sequence[ExportTarget]) -> lis
     for text in names:
         name, _, precision = text.partition(":")
         # As a search calls it, too: a module of torch's layers is run by torch.
-        runtime = Runtime(EAGER.name if name == TorchTarget.name else name, precision or "fp32")
+        name = EAGER.name if name == TorchTarget.name else name
+        runtime = Runtime(name, cast("Precision", precision or "fp32"))
         check_runtime(runtime, targets)
         found.append(runtime)
     return list(dict.fromkeys(found))

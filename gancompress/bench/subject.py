@@ -145,6 +145,24 @@ def check_batches(subjects: Sequence[Subject], batches: Sequence[int]) -> None:
             )
 
 
+def check_runtimes(subjects: Sequence[Subject], runtimes: Sequence[Runtime]) -> None:
+    """Refuse runtimes that leave a file out, which has its own alone.
+
+    Args:
+        subjects: What is timed.
+        runtimes: Those that were asked for by name.
+
+    Raises:
+        ConfigError: If a file is run by another.
+    """
+    for subject in subjects:
+        if subject.runtime is not None and subject.runtime not in runtimes:
+            raise ConfigError(
+                f"'{subject.place}' runs in '{subject.runtime}' alone",
+                hint="add that to --on, or give the run directory or model.json it comes from",
+            )
+
+
 def _taken(subject: Subject) -> str:
     return ", ".join(f"{'×'.join(map(str, x['shape']))} {x['dtype']}" for x in subject.inputs)
 
@@ -177,7 +195,7 @@ def _read_inputs(
         slots = runtime.InferenceSession(
             file.read_bytes(), providers=["CPUExecutionProvider"]
         ).get_inputs()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - a runtime may raise anything
         text = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"'{file}' cannot be loaded: {text}", hint="export again") from None
     specs, batches = [], set()

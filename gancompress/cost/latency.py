@@ -63,9 +63,7 @@ def measure_latency_in_turns(
         raise ConfigError(
             f"'runs={runs}, warmup={warmup}' cannot be used", hint="give at least one run"
         )
-    times = time_in_turns(
-        runners, runs=runs, warmup=warmup, synchronise=synchronise, clock=clock
-    )
+    times = time_in_turns(runners, runs=runs, warmup=warmup, synchronise=synchronise, clock=clock)
     return {name: Latency.of(values) for name, values in times.items()}
 
 

@@ -1,6 +1,8 @@
 """What people look at: tables, progress, picture grids. With `cli` the only place that has rich."""
 
 from gancompress.report.advice import advice
+from gancompress.report.bench import bench_lines, bench_tables, bench_width
+from gancompress.report.bench_plot import check_bench_plot, save_bench_plot
 from gancompress.report.data import data_table, problem_lines, source_lines
 from gancompress.report.grid import picture_grid, save_grid
 from gancompress.report.inspect import GraphView, frozen_reasons, inspection
@@ -14,6 +16,10 @@ __all__ = [
     "ModelFigures",
     "ProgressObserver",
     "advice",
+    "bench_lines",
+    "bench_tables",
+    "bench_width",
+    "check_bench_plot",
     "check_plot",
     "data_table",
     "frozen_reasons",
@@ -22,6 +28,7 @@ __all__ = [
     "picture_grid",
     "plain_text",
     "problem_lines",
+    "save_bench_plot",
     "save_grid",
     "save_sensitivity_plot",
     "sensitivity_table",
