@@ -9,6 +9,7 @@ import typer
 
 from gancompress import __version__
 from gancompress.cli import (
+    bench,
     compress,
     data,
     demo,
@@ -51,7 +52,7 @@ app.command("search")(guarded(search.search))
 app.command("finetune")(guarded(stage.finetune))
 app.command("export")(guarded(stage.export))
 app.command("evaluate")(guarded(stage.evaluate))
-app.command("bench")(guarded(stage.bench))
+app.command("bench")(guarded(bench.bench))
 app.command("report")(guarded(report.report))
 app.add_typer(data.app, name="data")
 app.command("plugins")(guarded(plugins.plugins))

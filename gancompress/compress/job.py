@@ -23,6 +23,7 @@ from gancompress.config import RunConfig
 from gancompress.distill import Team
 from gancompress.errors import CheckpointError, ConfigError
 from gancompress.events import Emit, discard
+from gancompress.export import find_target
 from gancompress.gan import AnyFamily
 from gancompress.plugins import PluginHost
 from gancompress.store import RunDirectory
@@ -130,11 +131,15 @@ class Job:
 
         Raises:
             RunError: If it is no run directory, or an earlier stage is not done.
+            ExportError: If the changes name an export target that there is not.
             CheckpointError: If the copy of the teacher in it has been changed.
             PluginError: If the family's plugin is missing.
         """
         run = RunDirectory(root)
         config = override(read_config(run), changes or {})
+        if "export" in (changes or {}):
+            # Before the run's own target is compared with one that there is not.
+            find_target(config.export.target, tuple(host.export_targets().values()))
         require(run, stage, *needed)
         family = host.family(config.family)
         generator = None

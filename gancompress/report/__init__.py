@@ -8,6 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from gancompress.report.advice import advice
+from gancompress.report.bench import bench_lines, bench_tables, bench_width
+from gancompress.report.bench_plot import check_bench_plot, save_bench_plot
 from gancompress.report.data import data_table, problem_lines, source_lines
 from gancompress.report.html import REPORT, Refresher, render_report, write_report
 from gancompress.report.inspect import GraphView, frozen_reasons, inspection
@@ -34,6 +36,10 @@ __all__ = [
     "ProgressObserver",
     "Refresher",
     "advice",
+    "bench_lines",
+    "bench_tables",
+    "bench_width",
+    "check_bench_plot",
     "check_plot",
     "data_table",
     "figures_table",
@@ -44,6 +50,7 @@ __all__ = [
     "plain_text",
     "problem_lines",
     "render_report",
+    "save_bench_plot",
     "save_grid",
     "save_sensitivity_plot",
     "sensitivity_table",
