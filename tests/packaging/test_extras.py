@@ -105,6 +105,7 @@ def test_the_development_extra_has_what_the_tests_import() -> None:
         "nbformat",
         "gancompress_minimal",
         "official_nets",
+        "once",
         "scoring",
         "search",
         "serving",
