@@ -18,7 +18,7 @@ from gancompress.bench.runtimes import COMPILED, EAGER, Runtime
 from gancompress.bench.settings import Settings
 from gancompress.bench.subject import Subject, check_alike, check_batches
 from gancompress.cost import Latency
-from gancompress.errors import GancompressError
+from gancompress.errors import ExportError, GancompressError
 from gancompress.events import Emit, Notice, StageProgress, StageStarted, discard
 from gancompress.export import ExportTarget, export
 
@@ -153,13 +153,19 @@ def _ready(
     pictures: Pictures | None,
     targets: Sequence[ExportTarget],
 ) -> _Run:
-    """Write a network for its runtime, where that wants a file."""
-    if subject.target is not None:
-        return _of_file(subject, subject.target, subject.place, subject.settings, {})
+    """Write a network for its runtime, where that wants a file.
+
+    Raises:
+        GancompressError: If it cannot be written, or not be run in a process of its own.
+    """
     if runtime in {EAGER, COMPILED}:
         how = {"compile": runtime == COMPILED}
         return _Run(subject, subject.place, _PLAYER, how, {"file_bytes": subject.file_bytes})
-    target = next(one for one in targets if one.name == runtime.name)
+    target = subject.target or next(one for one in targets if one.name == runtime.name)
+    if target.player is None:
+        raise ExportError(f"target '{target.name}' has no player for a process of its own")
+    if subject.target is not None:
+        return _of_file(subject, target.player, subject.settings, {})
     given = pictures or Pictures()
     number = len(list(folder.iterdir()))
     file = folder / f"{number}" / target.file_name("net")
@@ -180,20 +186,14 @@ def _ready(
         "kept_in_fp32": list(report.kept),
     }
     written = replace(subject, place=file, target=target)
-    return _of_file(written, target, file, card["settings"], facts)
+    return _of_file(written, target.player, card["settings"], facts)
 
 
 def _of_file(
-    subject: Subject,
-    target: ExportTarget,
-    file: Path,
-    settings: Mapping[str, Any],
-    facts: Mapping[str, Any],
+    subject: Subject, player: Path, settings: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> _Run:
-    if target.player is None:
-        raise GancompressError(f"target '{target.name}' has no player for a process of its own")
     facts = {**facts, "file_bytes": subject.file_bytes}
-    return _Run(subject, file, target.player, settings, facts)
+    return _Run(subject, subject.place, player, settings, facts)
 
 
 def _timed(

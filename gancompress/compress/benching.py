@@ -16,7 +16,7 @@ from gancompress.compress.records import read_summary
 from gancompress.compress.stage import Stopwatch, require
 from gancompress.compress.stages import compressed_net
 from gancompress.elastic import SubnetConfig
-from gancompress.errors import CheckpointError
+from gancompress.errors import CheckpointError, ExportError
 from gancompress.events import Emit, discard
 from gancompress.export import CompressedModel, ExportTarget
 from gancompress.export.graph import spelt_out
@@ -131,7 +131,7 @@ def compare_with_teacher(
             missing=missing,
             emit=emit,
         )
-    watch.finish({"latency_ms": _first_of_each(report), **report}, emit)
+    watch.finish({**_first_of_each(report), **report}, emit)
     return read_summary(run, "bench")
 
 
@@ -177,15 +177,15 @@ def _pictures(project: Project, runtimes: Sequence[Runtime]) -> Pictures | None:
 
 
 def _first_of_each(report: dict[str, Any]) -> dict[str, Any]:
-    """Return the percentiles of both nets in the first runtime that has run both."""
-    by_runtime: dict[tuple[str, str], dict[str, Any]] = {}
+    """Return the first runtime that has run both nets, and the percentiles there."""
+    by_runtime: dict[str, dict[str, Any]] = {}
     for row in report["rows"]:
-        place = by_runtime.setdefault((row["runtime"], row["precision"]), {})
-        place[row["net"]] = row["latency_ms"]
-    found = next((both for both in by_runtime.values() if len(both) == 2), None)
-    if found is None:
-        raise CheckpointError(
-            "no runtime has run both generators" + "".join(f"; {x}" for x in report["missing"]),
-            hint="choose another with --on",
-        )
-    return found
+        runtime = str(Runtime(row["runtime"], row["precision"]))
+        by_runtime.setdefault(runtime, {})[row["net"]] = row["latency_ms"]
+    for runtime, both in by_runtime.items():
+        if len(both) == 2:
+            return {"latency_ms": both, "runtime": runtime}
+    raise ExportError(
+        f"no runtime has run both generators: {'; '.join(report['missing'])}",
+        hint="choose another with --on",
+    )
