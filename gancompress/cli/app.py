@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.reconfigure(errors="replace")
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        app(_sorted(words))
+        app(_sorted(words), prog_name="gancompress")  # however it was started
         processes.leave()
     except GancompressError as error:
         if not processes.speaks():
