@@ -116,7 +116,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.reconfigure(errors="replace")
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        app(_sorted(words), obj=tuple(words))
+        # Named so however it was started.
+        app(_sorted(words), prog_name="gancompress", obj=tuple(words))
         processes.leave()
     except GancompressError as error:
         if not processes.speaks():

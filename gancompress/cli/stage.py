@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gancompress.cli import options as shared
+from gancompress.cli.completion import complete_metric, complete_precision, complete_target
 from gancompress.cli.context import Globals
 from gancompress.cli.given import chosen, metric_options
 from gancompress.cli.processes import follows
@@ -57,11 +58,16 @@ def export(
     target: Annotated[
         str | None,
         typer.Option(
-            help="onnx, openvino, torch, program, aoti, executorch, tensorrt, or a plugin's."
+            help="onnx, openvino, torch, program, aoti, executorch, tensorrt, or a plugin's.",
+            autocompletion=complete_target,
         ),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="fp32, bf16, fp16 or int8, as far as the format has it.")
+        str | None,
+        typer.Option(
+            help="fp32, bf16, fp16 or int8, as far as the format has it.",
+            autocompletion=complete_precision,
+        ),
     ] = None,
     device: Annotated[
         str | None, typer.Option("--on", help="Where the file will run, such as cpu or cuda.")
@@ -108,7 +114,11 @@ def evaluate(
     context: typer.Context,
     run: shared.Run,
     metric: Annotated[
-        list[str] | None, typer.Option(help="A further metric by name, the core's or a plugin's.")
+        list[str] | None,
+        typer.Option(
+            help="A further metric by name, the core's or a plugin's.",
+            autocompletion=complete_metric,
+        ),
     ] = None,
     metric_option: shared.MetricOptions = None,
 ) -> None:

@@ -12,6 +12,9 @@ from jupyter_client.manager import KernelManager
 from nbclient import NotebookClient
 from PIL import Image
 
+from gancompress.plugins import PluginHost
+from gancompress.store import save_tensors
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOTEBOOKS = {
     "pix2pix": "openmoji",
@@ -23,10 +26,14 @@ LARGEST = 300_000  # bytes of a notebook with what it shows
 SETTINGS = {
     "distill": {"steps": 1, "batch_size": 2},
     "finetune": {"steps": 1, "batch_size": 2},
-    "search": {"trials": 1, "pictures": 4},
+    "search": {"macs": "1.2x", "trials": 1, "pictures": 4},
     "decompose": {"fit": 2},
-    # Only one of them needs the slow way to a file; it is the one that runs the file itself.
-    "export": {"target": "torch"},
+}
+# As in the recipe, but for the sizes: a teacher of them is made here.
+SIZES = {
+    "pix2pix": {"generator_width": 16, "blocks": 1, "discriminator_width": 4},
+    "cyclegan": {"generator_width": 16, "blocks": 1, "discriminator_width": 4},
+    "gaugan": {"generator_width": 8, "hidden": 16, "discriminator_width": 4},
 }
 
 
@@ -63,13 +70,19 @@ def pictures(folder: Path, family: str) -> Path:
 
 def parameters(name: str, folder: Path) -> str:
     """Return the cell that stands in for the notebook's parameters."""
-    options = {"data": str(pictures(folder / "data", name)), "size": 32}
+    data = {"data": str(pictures(folder / "data", name)), "size": 32}
     if not NOTEBOOKS[name]:
         steps = "TEACHER_STEPS, DISTILL_STEPS, FINETUNE_STEPS, TRIALS = 1, 1, 1, 1"
-        return f"OPTIONS = {options}\n{steps}\nHELD_OUT = 8\nFILE = {str(folder / 'small.onnx')!r}"
-    settings = SETTINGS if name != "pix2pix" else {**SETTINGS, "export": {"target": "onnx"}}
-    head = f"FAMILY, RECIPE = {name!r}, {NOTEBOOKS[name]!r}"
-    return f"{head}\nOPTIONS = {options}\nSETTINGS = {settings}\nOUT = {str(folder / 'run')!r}"
+        sizes = "WIDTH = 16\nBUDGET = '1.2x'\nHELD_OUT = 8"
+        return f"OPTIONS = {data}\n{steps}\n{sizes}\nFILE = {str(folder / 'small.onnx')!r}"
+    options = data | SIZES[name]
+    family = PluginHost.discover().family(name)
+    settled = family.options(**family.recipes()[NOTEBOOKS[name]].options | options)
+    teacher = folder / "generator.safetensors"
+    save_tensors(teacher, family.generator(settled).state_dict())
+    values = {"TEACHER": str(teacher), "OPTIONS": options, "SETTINGS": SETTINGS}
+    lines = [f"{key} = {value!r}" for key, value in (values | {"OUT": str(folder / "run")}).items()]
+    return "\n".join([f"FAMILY, RECIPE = {name!r}, {NOTEBOOKS[name]!r}", *lines])
 
 
 def read(name: str) -> Any:
