@@ -31,9 +31,9 @@ OURS: Final = "e"
 FRECHET: Final = "frechet-lite0"
 FIGURES: Final[Mapping[str, tuple[str, str]]] = {
     "PSNR to target": ("psnr to target", "{:.2f}"),
-    "LPIPS-like to target": ("perceptual-lite0 to target", "{:.4f}"),
+    "LPIPS-like to target": ("lpips-lite0 to target", "{:.4f}"),
     "PSNR to teacher": ("psnr to teacher", "{:.2f}"),
-    "LPIPS-like to teacher": ("perceptual-lite0 to teacher", "{:.4f}"),
+    "LPIPS-like to teacher": ("lpips-lite0 to teacher", "{:.4f}"),
 }
 NOTHING: Final = "–"
 ONE_SEED: Final = "one seed"
@@ -98,7 +98,7 @@ def _contest(found: Found, family: str, budget: int, latencies: Mapping[Key, flo
         if letter != OURS:
             cells = [
                 difference(paired(found, family, budget, letter, FRECHET)),
-                difference(paired(found, family, budget, letter, "perceptual-lite0 to teacher")),
+                difference(paired(found, family, budget, letter, "lpips-lite0 to teacher")),
             ]
         scores = [str(len(seeds)), *_scores(rows, *cells)]
         lines.append(_line(f"({letter}) {title}", scores, _costs(rows), latencies, keys))
@@ -132,7 +132,7 @@ def _ablation(found: Found, family: str) -> str:
         rows = [found[Key(family, ABLATION_BUDGET, seed, arm)] for seed in seeds]
         cells = [
             difference(paired(found, family, ABLATION_BUDGET, arm, figure))
-            for figure in (FRECHET, "perceptual-lite0 to teacher")
+            for figure in (FRECHET, "lpips-lite0 to teacher")
         ]
         share = f"{fmean(row['share'] for row in rows):.0%}"
         lines.append(_cells([arm.removeprefix(f"{OURS}, "), *cells, share]))

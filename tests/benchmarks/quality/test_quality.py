@@ -167,7 +167,7 @@ def test_the_order_is_useful_wherever_it_is_cut_off() -> None:
 
 
 def line(contestant: str, seed: int, frechet: float, budget: int = 10) -> Row:
-    scores = {"frechet-lite0": frechet, "perceptual-lite0 to teacher": frechet / 100}
+    scores = {"frechet-lite0": frechet, "lpips-lite0 to teacher": frechet / 100}
     cost = {"macs": 2_000_000, "params": 1500}
     row: Row = {"family": "x", "budget": budget, "seed": seed, "contestant": contestant}
     return {**row, "scores": scores, "cost": cost, "share": 0.9, "seconds": {"train": 60.0}}

@@ -31,7 +31,7 @@ from gancompress_gaugan.generator import initialise_xavier
 from gancompress_pix2pix.family import Pix2Pix
 
 TO_REAL: Final = ("frechet-lite0", "kid-lite0")
-PAIRED: Final = ("psnr", "perceptual-lite0")
+PAIRED: Final = ("psnr", "lpips-lite0")
 
 
 @dataclass(frozen=True)

@@ -62,16 +62,16 @@ def whole(made: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> 
     """A run with everything, the sensitivity and the check of the ranking too."""
     run = Path(shutil.copytree(made[1], tmp_path_factory.mktemp("whole") / "small"))
     layers = tuple(
-        LayerEffect(f"model.{i}", "Conv2d", 40, 20 - i, 9, {"perceptual-lite0": 0.1 * i})
+        LayerEffect(f"model.{i}", "Conv2d", 40, 20 - i, 9, {"lpips-lite0": 0.1 * i})
         for i in range(4)
     )
     groups = tuple(
-        GroupEffect("model.1", width, 16, width / 16, 16 - width, 3, {"perceptual-lite0": loss})
+        GroupEffect("model.1", width, 16, width / 16, 16 - width, 3, {"lpips-lite0": loss})
         for width, loss in ((4, 0.9), (8, 0.3), (12, None))
     )
     report = SensitivityReport(
-        metric="perceptual-lite0",
-        metrics=("perceptual-lite0",),
+        metric="lpips-lite0",
+        metrics=("lpips-lite0",),
         macs=100,
         params=50,
         samples=8,
