@@ -98,7 +98,7 @@ def test_all_times_what_is_here_and_names_what_is_not(
         (("small", "--runs", "0"), "'0' runs"),
         (("small", "--plot", "x.gif"), "no picture"),
         (("small.py",), "runs code when it is loaded"),
-        (("small.onnx.png",), "no export target writes"),
+        (("small.onnx.json",), "no export target writes"),
     ],
 )
 def test_bad_input_is_refused_before_anything_runs(
