@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gancompress.cli import options as shared
-from gancompress.cli.given import chosen, crew, metric_options, shrunk
+from gancompress.cli.given import chosen, crew, limits, metric_options
 from gancompress.cli.stage import go_on
 
 if TYPE_CHECKING:
@@ -66,12 +66,15 @@ def search(
         check_address(storage)
     employed = crew(workers, ray)
     settings = {
-        "macs": shrunk(macs, shrink),
-        "params": params,
-        "macs_published": macs_published,
-        "memory": memory,
-        "latency_ms": latency_ms,
-        "on": on,
+        **limits(
+            macs=macs,
+            shrink=shrink,
+            params=params,
+            macs_published=macs_published,
+            memory=memory,
+            latency_ms=latency_ms,
+            on=on,
+        ),
         "trials": trials,
         "sampler": sampler,
         "score": score,
