@@ -44,6 +44,8 @@ _HOMES = {
     "Ruler": "metrics",
     "hookimpl": "hookspecs",
     "compress": "compress",
+    "open_subject": "compress",
+    "Subject": "compress",
     "GancompressError": "errors",
     "MissingExtraError": "errors",
     "DataError": "errors",
@@ -51,7 +53,7 @@ _HOMES = {
 }
 
 if TYPE_CHECKING:
-    from gancompress.compress import compress
+    from gancompress.compress import Subject, compress, open_subject
     from gancompress.cost import Budget, Cost, measure_cost
     from gancompress.distill import distill
     from gancompress.elastic import SearchSpace, SubnetConfig, Supernet
@@ -105,6 +107,7 @@ __all__ = [
     "SearchSpace",
     "SensitivityReport",
     "SortChannels",
+    "Subject",
     "SubnetConfig",
     "SubnetError",
     "Supernet",
@@ -117,6 +120,7 @@ __all__ = [
     "hookimpl",
     "load",
     "measure_cost",
+    "open_subject",
     "run_passes",
     "search",
     "sensitivity",

@@ -8,6 +8,7 @@ import typer
 
 from gancompress.cli import options as shared
 from gancompress.cli import statistics
+from gancompress.cli.completion import complete_family, complete_metric
 from gancompress.cli.context import Globals
 from gancompress.cli.guard import guarded
 from gancompress.errors import ConfigError
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
     from gancompress.gan import Preparer, Source
     from gancompress.plugins import PluginHost
 
-Family = Annotated[str | None, typer.Option(help="Only what this GAN family offers.")]
+Family = Annotated[
+    str | None,
+    typer.Option(help="Only what this GAN family offers.", autocompletion=complete_family),
+]
 
 app = typer.Typer(
     help="Download, prepare and check data sets and checkpoints.", no_args_is_help=True
@@ -140,11 +144,16 @@ def prepare(
 def verify(
     context: typer.Context,
     data: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of the data.")],
-    family: Annotated[str, typer.Option(help="The GAN family that is to read it.")],
+    family: Annotated[
+        str, typer.Option(help="The GAN family that is to read it.", autocompletion=complete_family)
+    ],
     recipe: shared.RecipeName = None,
     option: shared.FamilyOptions = None,
     metric: Annotated[
-        list[str] | None, typer.Option(help="A metric that an evaluation is to measure by.")
+        list[str] | None,
+        typer.Option(
+            help="A metric that an evaluation is to measure by.", autocompletion=complete_metric
+        ),
     ] = None,
     metric_option: shared.MetricOptions = None,
 ) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from gancompress.cli import options as shared
+from gancompress.cli.completion import complete_family
 from gancompress.cli.context import Globals
 from gancompress.cli.given import ignoring
 
@@ -18,7 +19,10 @@ def inspect(
     ] = None,
     generator: shared.Generator = None,
     shape: shared.Inputs = None,
-    family: Annotated[str | None, typer.Option(help="A GAN family's generator instead.")] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(help="A GAN family's generator instead.", autocompletion=complete_family),
+    ] = None,
     recipe: shared.RecipeName = None,
     option: shared.FamilyOptions = None,
     ignore: shared.Ignored = None,

@@ -5,13 +5,29 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from gancompress.cli.completion import (
+    complete_family,
+    complete_recipe,
+    complete_sampler,
+    complete_target,
+)
+
 FamilyName: TypeAlias = Annotated[
-    str | None, typer.Argument(metavar="[FAMILY]", help="Name of the GAN family, such as pix2pix.")
+    str | None,
+    typer.Argument(
+        metavar="[FAMILY]",
+        help="Name of the GAN family, such as pix2pix.",
+        autocompletion=complete_family,
+    ),
 ]
 FamilyFlag: TypeAlias = Annotated[
-    str | None, typer.Option("--family", help="The same as an option.")
+    str | None,
+    typer.Option("--family", help="The same as an option.", autocompletion=complete_family),
 ]
-RecipeName: TypeAlias = Annotated[str | None, typer.Option(help="A recipe of the family.")]
+RecipeName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="A recipe of the family.", autocompletion=complete_recipe),
+]
 ConfigFile: TypeAlias = Annotated[
     Path | None, typer.Option(help="A TOML file; it may name family, recipe and teacher.")
 ]
@@ -63,13 +79,21 @@ LatencyMs: TypeAlias = Annotated[
 ]
 On: TypeAlias = Annotated[
     str | None,
-    typer.Option("--on", metavar="TARGET", help="What --latency-ms is measured on: torch, onnx."),
+    typer.Option(
+        "--on",
+        metavar="TARGET",
+        help="What --latency-ms is measured on: torch, onnx.",
+        autocompletion=complete_target,
+    ),
 ]
 Shrink: TypeAlias = Annotated[
     str | None, typer.Option(metavar="12x", help="The same as --macs 12x.")
 ]
 Sampler: TypeAlias = Annotated[
-    str | None, typer.Option(help="evolution, random, exhaustive, tpe, gp or nsga2.")
+    str | None,
+    typer.Option(
+        help="evolution, random, exhaustive, tpe, gp or nsga2.", autocompletion=complete_sampler
+    ),
 ]
 Decompose: TypeAlias = Annotated[
     str | None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gancompress.cli import options as shared
+from gancompress.cli.completion import complete_metric
 from gancompress.cli.given import chosen, crew, limits, metric_options
 from gancompress.cli.stage import go_on
 
@@ -28,7 +29,12 @@ def search(
     shrink: shared.Shrink = None,
     sampler: shared.Sampler = None,
     score: Annotated[
-        str | None, typer.Option(metavar="METRIC", help="The metric that subnets are scored by.")
+        str | None,
+        typer.Option(
+            metavar="METRIC",
+            help="The metric that subnets are scored by.",
+            autocompletion=complete_metric,
+        ),
     ] = None,
     metric_option: shared.MetricOptions = None,
     seeds: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gancompress.cli import options as shared
+from gancompress.cli.completion import complete_family, complete_metric
 from gancompress.cli.context import Globals
 from gancompress.cli.given import Given, ignoring, listed, metric_options
 from gancompress.errors import ConfigError, MissingExtraError
@@ -20,7 +21,10 @@ def sensitivity(
     run: Annotated[
         Path | None, typer.Argument(metavar="[RUN]", help="A run directory, for its teacher.")
     ] = None,
-    family: Annotated[str | None, typer.Option(help="A GAN family, where there is no run.")] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(help="A GAN family, where there is no run.", autocompletion=complete_family),
+    ] = None,
     teacher: shared.TeacherPath = None,
     recipe: shared.RecipeName = None,
     config: shared.ConfigFile = None,
@@ -33,7 +37,10 @@ def sensitivity(
     ignore_type: shared.IgnoredTypes = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="A distance to the teacher's pictures; the first one decides."),
+        typer.Option(
+            help="A distance to the teacher's pictures; the first one decides.",
+            autocompletion=complete_metric,
+        ),
     ] = None,
     metric_option: shared.MetricOptions = None,
     samples: Annotated[int, typer.Option(help="Held-out pictures to compare.")] = 32,

@@ -1,4 +1,4 @@
-"""The verbs that go on with a run directory: finetune, export, evaluate, bench."""
+"""The verbs that go on with a run directory: finetune, export, evaluate."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gancompress.cli import options as shared
+from gancompress.cli.completion import complete_metric, complete_precision, complete_target
 from gancompress.cli.context import Globals
 from gancompress.cli.given import chosen, metric_options
 from gancompress.cli.processes import follows
@@ -57,11 +58,16 @@ def export(
     target: Annotated[
         str | None,
         typer.Option(
-            help="onnx, openvino, torch, program, aoti, executorch, tensorrt, or a plugin's."
+            help="onnx, openvino, torch, program, aoti, executorch, tensorrt, or a plugin's.",
+            autocompletion=complete_target,
         ),
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="fp32, bf16, fp16 or int8, as far as the format has it.")
+        str | None,
+        typer.Option(
+            help="fp32, bf16, fp16 or int8, as far as the format has it.",
+            autocompletion=complete_precision,
+        ),
     ] = None,
     device: Annotated[
         str | None, typer.Option("--on", help="Where the file will run, such as cpu or cuda.")
@@ -108,7 +114,11 @@ def evaluate(
     context: typer.Context,
     run: shared.Run,
     metric: Annotated[
-        list[str] | None, typer.Option(help="A further metric by name, the core's or a plugin's.")
+        list[str] | None,
+        typer.Option(
+            help="A further metric by name, the core's or a plugin's.",
+            autocompletion=complete_metric,
+        ),
     ] = None,
     metric_option: shared.MetricOptions = None,
 ) -> None:
@@ -128,24 +138,6 @@ def evaluate(
         chosen(evaluate={"metrics": metric or None}, **_metrics(metric_option)),
     )
     context.obj.show_figures(made, read_summary(made, "evaluate"))
-
-
-def bench(context: typer.Context, run: shared.Run) -> None:
-    """Time the generator and its teacher in turns, in one run.
-
-    Example: gancompress bench runs/small
-    """
-    from gancompress.compress import bench_models, read_summary
-
-    made = go_on(
-        context,
-        run,
-        "bench",
-        ("finetune",),
-        lambda run, project, emit: bench_models(run, project, again=True, emit=emit),
-        again=True,
-    )
-    context.obj.show_figures(made, read_summary(made, "bench"))
 
 
 def go_on(

@@ -1,5 +1,6 @@
 """The stages of the pipeline, each one function over a run directory."""
 
+from gancompress.compress.benching import compare_with_teacher
 from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
 from gancompress.compress.configure import configure, scale_steps
 from gancompress.compress.generator import build_generator
@@ -35,6 +36,7 @@ from gancompress.compress.stages import (
     distill_supernet,
     finetune_subnet,
 )
+from gancompress.compress.subject import Subject, open_subject
 from gancompress.compress.summary import summarise, write_summary
 from gancompress.compress.teacher import Lesson, Teacher, begin_teacher, train_teacher
 from gancompress.compress.workers import Workers
@@ -49,6 +51,7 @@ __all__ = [
     "Problem",
     "Project",
     "Question",
+    "Subject",
     "Teacher",
     "TeacherWeights",
     "Workers",
@@ -58,6 +61,7 @@ __all__ = [
     "bench_models",
     "build_generator",
     "check_ranking",
+    "compare_with_teacher",
     "compress",
     "configure",
     "distill_supernet",
@@ -73,6 +77,7 @@ __all__ = [
     "measure_sensitivity",
     "metrics_asked",
     "open_run",
+    "open_subject",
     "open_teacher_run",
     "prepare",
     "read_config",

@@ -110,6 +110,21 @@ def summary_table(
     return table
 
 
+def figures_table(figures: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Lay out the figures that `gancompress.compress` gives, as its ``Outcome.figures``.
+
+    Args:
+        figures: ``teacher``, ``compressed`` and ``baseline``, each a value by name.
+
+    Returns:
+        What `summary_table` gives; a notebook shows it as it is.
+    """
+    teacher, compressed, baseline = (
+        ModelFigures(**figures[name]) for name in ("teacher", "compressed", "baseline")
+    )
+    return summary_table(teacher, compressed, baseline)
+
+
 def metric_lines(metrics: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Show the figures of further metrics, a line each.
 

@@ -71,8 +71,8 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
 
 
 def digests(folder: Path) -> Mapping[str, str]:
-    # Events are appended to, and the lock is no content.
-    skipped = {"events.jsonl", ".lock"}
+    # Events are appended to, the report follows them, and the lock is no content.
+    skipped = {"events.jsonl", "report.html", ".lock"}
     return {
         str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))

@@ -2,7 +2,13 @@ import math
 
 import pytest
 
-from gancompress.report import ModelFigures, metric_lines, plain_text, summary_table
+from gancompress.report import (
+    ModelFigures,
+    figures_table,
+    metric_lines,
+    plain_text,
+    summary_table,
+)
 
 TEACHER = ModelFigures(
     params=11_378_179,
@@ -105,3 +111,10 @@ def test_further_metrics_are_a_line_each() -> None:
         "b: teacher 0.2500, compressed 1,234.5000, baseline – (lower is better)",
     ]
     assert metric_lines({}) == []
+
+
+def test_the_figures_of_a_whole_job_make_the_same_table() -> None:
+    teacher, small, base = ({"macs": 8, "frechet": 2.0}, {"macs": 4}, {"frechet": 9.0})
+    figures = {"teacher": teacher, "compressed": small, "baseline": base, "metrics": {}}
+    known = summary_table(ModelFigures(**teacher), ModelFigures(**small), ModelFigures(**base))
+    assert plain_text(figures_table(figures)) == plain_text(known)
