@@ -39,6 +39,7 @@ from gancompress.gan.objective import (
 )
 from gancompress.gan.official import official_state
 from gancompress.gan.official_critic import official_critic
+from gancompress.gan.options import ResNetOptions
 from gancompress.gan.paired import PairedFiles, PairedPictures
 from gancompress.gan.pairs import FolderPairs, read_pairs
 from gancompress.gan.patchgan import PatchDiscriminator, PixelDiscriminator
@@ -59,6 +60,7 @@ from gancompress.gan.pictures import (
 )
 from gancompress.gan.pool import PicturePool
 from gancompress.gan.prepare import Preparer, Sample, carve, prepare_data
+from gancompress.gan.recipes import read_recipes
 from gancompress.gan.resnet import (
     NormName,
     ResidualBlock,
@@ -108,6 +110,7 @@ __all__ = [
     "ResNetChoice",
     "ResNetGenerator",
     "ResNetName",
+    "ResNetOptions",
     "ResNetWidths",
     "ResidualBlock",
     "Sample",
@@ -142,6 +145,7 @@ __all__ = [
     "read_labels",
     "read_pairs",
     "read_picture",
+    "read_recipes",
     "read_toml",
     "refuse_all",
     "scene_of",

@@ -1,7 +1,6 @@
 """The family itself: what builds the generators, the data and the objectives."""
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
@@ -27,9 +26,8 @@ from gancompress.gan import (
     initialise_normal,
     official_critic,
     official_state,
-    parse,
     read_domain,
-    read_toml,
+    read_recipes,
 )
 from gancompress_cyclegan.earth import earth_domain
 from gancompress_cyclegan.folders import domain_folders
@@ -90,11 +88,7 @@ class CycleGan(GanFamily[CycleGanOptions]):
 
     def recipes(self) -> Mapping[str, Recipe]:
         """Read the TOML files beside this module; a teacher's path starts at this package."""
-        package = Path(str(resources.files("gancompress_cyclegan")))
-        return {
-            path.stem: _recipe(path, package)
-            for path in sorted((package / "recipes").glob("*.toml"))
-        }
+        return read_recipes("gancompress_cyclegan")
 
     def sources(self) -> Mapping[str, Source]:
         """Return the published sets and checkpoints."""
@@ -148,11 +142,3 @@ def _domain(options: CycleGanOptions, domain: Literal["A", "B"], split: str) -> 
         return earth_domain(domain, split, size)
     channels = options.channels_a if domain == "A" else options.channels_b
     return read_domain(Path(options.data), domain, split, size=size, channels=channels)
-
-
-def _recipe(path: Path, package: Path) -> Recipe:
-    values = read_toml(path)
-    if "teacher" in values:
-        values["teacher"] = str(package / values["teacher"])
-    recipe: Recipe = parse(Recipe, values, source=path.name)
-    return recipe

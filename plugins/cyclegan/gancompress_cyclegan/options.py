@@ -1,15 +1,14 @@
 """The options of the CycleGAN family."""
 
-from math import log2
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from gancompress.gan import FamilyOptions, GanMode, NormName, ResNetName, check_config
+from gancompress.gan import GanMode, NormName, ResNetName, ResNetOptions
 
 
-class CycleGanOptions(FamilyOptions):
+class CycleGanOptions(ResNetOptions):
     """What can be chosen; the defaults are those of the paper (arXiv 1703.10593).
 
     Args:
@@ -80,37 +79,6 @@ class CycleGanOptions(FamilyOptions):
     def _are_those_of_the_data(cls, value: int, info: ValidationInfo) -> int:
         if info.data.get("data") == "earth" and value != 3:
             raise ValueError(f"the pictures of 'earth' have 3 channels, not {value}")
-        return value
-
-    @field_validator("dropout")
-    @classmethod
-    def _separable_blocks_have_no_dropout(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and info.data.get("architecture") == "mobile_resnet":
-            raise ValueError("a mobile_resnet has no dropout")
-        return value
-
-    @field_validator("config_str")
-    @classmethod
-    def _it_is_a_config_of_a_mobile_net(cls, value: str | None, info: ValidationInfo) -> str | None:
-        others = info.data
-        check_config(
-            value,
-            others.get("architecture", ""),
-            others.get("blocks", 9),
-            legacy=others.get("legacy", False),
-        )
-        return value
-
-    @field_validator("discriminator_layers")
-    @classmethod
-    def _something_is_left_to_judge(cls, value: int, info: ValidationInfo) -> int:
-        # Each strided layer halves the picture, and the last two take off one pixel each.
-        size = info.data.get("size", 0)
-        most = int(log2(size / 3)) if size else value
-        if value > most:
-            raise ValueError(
-                f"{value} layers leave nothing of a picture of {size} pixels, take at most {most}"
-            )
         return value
 
     @field_validator("lambda_identity")

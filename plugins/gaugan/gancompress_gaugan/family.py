@@ -1,7 +1,6 @@
 """The family itself: what builds the generator, the data and the objective."""
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 
 import torch
@@ -23,9 +22,8 @@ from gancompress.gan import (
     SplitFolders,
     official_critic,
     official_state,
-    parse,
     perceptual_loss,
-    read_toml,
+    read_recipes,
 )
 from gancompress_gaugan.cityscapes import CITYSCAPES
 from gancompress_gaugan.coco import COCO
@@ -98,11 +96,7 @@ class GauGan(GanFamily[GauGanOptions]):
 
     def recipes(self) -> Mapping[str, Recipe]:
         """Read the TOML files beside this module; a teacher's path starts at this package."""
-        package = Path(str(resources.files("gancompress_gaugan")))
-        return {
-            path.stem: _recipe(path, package)
-            for path in sorted((package / "recipes").glob("*.toml"))
-        }
+        return read_recipes("gancompress_gaugan")
 
     def import_checkpoint(
         self, options: GauGanOptions, path: Path, state: Mapping[str, Tensor]
@@ -144,14 +138,6 @@ def _critic(options: GauGanOptions) -> MultiScaleDiscriminator:
         options.discriminator_norm,
         spectral=options.discriminator_spectral,
     )
-
-
-def _recipe(path: Path, package: Path) -> Recipe:
-    values = read_toml(path)
-    if "teacher" in values:
-        values["teacher"] = str(package / values["teacher"])
-    recipe: Recipe = parse(Recipe, values, source=path.name)
-    return recipe
 
 
 def _samples(options: GauGanOptions, split: str) -> LabelledPictures:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +28,7 @@ from gancompress.gan import (
     initialise_normal,
     official_critic,
     official_state,
-    parse,
-    read_toml,
+    read_recipes,
     with_channels,
 )
 from gancompress_pix2pix.openmoji import Pixels, render_pairs, split_of
@@ -98,11 +96,7 @@ class Pix2Pix(GanFamily[Pix2PixOptions]):
 
     def recipes(self) -> Mapping[str, Recipe]:
         """Read the TOML files beside this module; a teacher's path starts at this package."""
-        package = Path(str(resources.files("gancompress_pix2pix")))
-        return {
-            path.stem: _recipe(path, package)
-            for path in sorted((package / "recipes").glob("*.toml"))
-        }
+        return read_recipes("gancompress_pix2pix")
 
     def sources(self) -> Mapping[str, Source]:
         """Return the published sets and checkpoints."""
@@ -149,14 +143,6 @@ def _with_channels(pictures: Tensor, channels: int) -> Tensor:
         colours = colours.mean(1, keepdim=True).expand(-1, wanted, -1, -1)
     opaque = torch.ones_like(pictures[:, : channels - wanted])
     return torch.cat([colours, opaque], dim=1)
-
-
-def _recipe(path: Path, package: Path) -> Recipe:
-    values = read_toml(path)
-    if "teacher" in values:
-        values["teacher"] = str(package / values["teacher"])
-    recipe: Recipe = parse(Recipe, values, source=path.name)
-    return recipe
 
 
 @lru_cache(maxsize=1)

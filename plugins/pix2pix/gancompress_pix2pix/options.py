@@ -1,15 +1,14 @@
 """The options of the pix2pix family."""
 
-from math import log2
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from gancompress.gan import FamilyOptions, GanMode, NormName, check_config
+from gancompress.gan import GanMode, NormName, ResNetOptions
 
 
-class Pix2PixOptions(FamilyOptions):
+class Pix2PixOptions(ResNetOptions):
     """What can be chosen; the defaults are those of the paper (arXiv 1611.07004).
 
     Args:
@@ -91,38 +90,6 @@ class Pix2PixOptions(FamilyOptions):
             raise ValueError(
                 f"a U-Net halves its pictures {value or '5 or more'} times, and a size of {size} "
                 f"can be halved {most} times"
-            )
-        return value
-
-    @field_validator("dropout")
-    @classmethod
-    def _separable_blocks_have_no_dropout(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and info.data.get("architecture") == "mobile_resnet":
-            raise ValueError("a mobile_resnet has no dropout")
-        return value
-
-    @field_validator("config_str")
-    @classmethod
-    def _it_is_a_config_of_a_mobile_net(cls, value: str | None, info: ValidationInfo) -> str | None:
-        others = info.data
-        check_config(
-            value,
-            others.get("architecture", ""),
-            others.get("blocks", 9),
-            legacy=others.get("legacy", False),
-        )
-        return value
-
-    @field_validator("discriminator_layers")
-    @classmethod
-    def _something_is_left_to_judge(cls, value: int, info: ValidationInfo) -> int:
-        # Each strided layer halves the picture, and the last two take off one pixel each.
-        size = info.data.get("size", 0)
-        patches = info.data.get("discriminator") == "patch"
-        most = int(log2(size / 3)) if size and patches else value
-        if value > most:
-            raise ValueError(
-                f"{value} layers leave nothing of a picture of {size} pixels, take at most {most}"
             )
         return value
 
