@@ -14,6 +14,7 @@ from gancompress.report.table import (
     plain_text,
     summary_table,
 )
+from gancompress.report.trials import trials_table
 
 __all__ = [
     "GraphView",
@@ -34,4 +35,5 @@ __all__ = [
     "sensitivity_table",
     "source_lines",
     "summary_table",
+    "trials_table",
 ]
