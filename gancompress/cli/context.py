@@ -1,12 +1,13 @@
 """What the global options say, carried from the root command to the verbs."""
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from gancompress.cli.called import call_record
 from gancompress.cli.processes import follows
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from gancompress.events import Emit
     from gancompress.plugins import PluginHost
     from gancompress.store import RunDirectory
+
+_NARROW: Final = 80
+_WIDE: Final = 160
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,14 @@ class Globals:
     device: str | None = None
     stdout: TextIO = field(default_factory=lambda: sys.stdout)
     words: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> int:
+        """How wide a table may be: as wide as the terminal, 80 where there is none.
+
+        A narrower terminal breaks lines by itself, and above 160 columns the eye loses the row.
+        """
+        return min(max(shutil.get_terminal_size().columns, _NARROW), _WIDE)
 
     def host(self) -> "PluginHost":
         """Find the plugins."""

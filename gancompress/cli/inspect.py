@@ -88,4 +88,6 @@ def inspect(
         f"parameters {cost.params:,}  MACs {cost.macs:,}"
         f"  as published tables count {cost.macs_published:,}"
     )
-    options.show(result, "\n".join([plain_text(inspection(graph)), head, *notes]))
+    options.show(
+        result, "\n".join([plain_text(inspection(graph), width=options.columns), head, *notes])
+    )

@@ -104,19 +104,17 @@ def search(
         growing=resume,
     )
     summary = read_summary(made, "search")
-    lines = [_told(made, summary), *(ranking_lines(one) for one in checked)]
+    lines = [_told(made, context.obj.columns), *(ranking_lines(one) for one in checked)]
     context.obj.show(summary | ({"ranking": checked[0]} if checked else {}), "\n".join(lines))
 
 
-def _told(run: "RunDirectory", summary: dict[str, Any]) -> str:
-    best = summary["best"]
-    cost = best["cost"]
-    timed = "" if cost["latency_ms"] is None else f", {cost['latency_ms']:.3g} ms"
-    return (
-        f"best of {summary['trials']} subnets: number {best['number']}, "
-        f"{cost['macs']:,} MACs, {cost['params']:,} parameters{timed}, score {best['score']}\n"
-        f"trials: {run.path('trials.json')}"
-    )
+def _told(run: "RunDirectory", columns: int) -> str:
+    from gancompress.compress.trials import load_trials
+    from gancompress.report import plain_text, trials_table
+
+    file = run.path("trials.json")
+    table = plain_text(trials_table(load_trials(file)), width=columns).rstrip()
+    return f"{table}\ntrials: {file}"
 
 
 def ranking_lines(found: Mapping[str, Any]) -> str:

@@ -105,7 +105,7 @@ def sensitivity(
         except MissingExtraError as error:
             shown = f"no plot: {error.message}; {error.hint}"
     lines = [f"report: {held.path('sensitivity.json')}", shown]
-    table = plain_text(sensitivity_table(report), width=110).rstrip()
+    table = plain_text(sensitivity_table(report), width=options.columns).rstrip()
     options.show(report.to_dict(), "\n".join([table, *lines]))
 
 

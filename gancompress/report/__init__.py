@@ -23,6 +23,7 @@ from gancompress.report.table import (
     plain_text,
     summary_table,
 )
+from gancompress.report.trials import trials_table
 
 if TYPE_CHECKING:
     from gancompress.report.grid import picture_grid, save_grid
@@ -56,6 +57,7 @@ __all__ = [
     "sensitivity_table",
     "source_lines",
     "summary_table",
+    "trials_table",
     "write_report",
 ]
 

@@ -33,15 +33,17 @@ SETTINGS = {
 SIZES = {
     "pix2pix": {"generator_width": 16, "blocks": 1, "discriminator_width": 4},
     "cyclegan": {"generator_width": 16, "blocks": 1, "discriminator_width": 4},
-    "gaugan": {"generator_width": 8, "hidden": 16, "discriminator_width": 4},
+    "gaugan": {"generator_width": 8, "hidden": 16, "discriminator_width": 4, "spectral": False},
 }
 
 
 @pytest.fixture(scope="module")
 def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelManager]:
     """One kernel, which loads torch once."""
-    manager = KernelManager(kernel_name="python3", transport="ipc")  # no port is opened
-    manager.start_kernel(cwd=str(tmp_path_factory.mktemp("kernel")))
+    folder = tmp_path_factory.mktemp("kernel")
+    # Sockets in a folder: no port is opened. Their paths hold from any current folder.
+    manager = KernelManager(kernel_name="python3", transport="ipc", ip=str(folder / "ipc"))
+    manager.start_kernel(cwd=str(folder))
     yield manager
     manager.shutdown_kernel(now=True)
 
@@ -80,7 +82,10 @@ def parameters(name: str, folder: Path) -> str:
     settled = family.options(**family.recipes()[NOTEBOOKS[name]].options | options)
     teacher = folder / "generator.safetensors"
     save_tensors(teacher, family.generator(settled).state_dict())
-    values = {"TEACHER": str(teacher), "OPTIONS": options, "SETTINGS": SETTINGS}
+    # The quickest target to write; the notebook that runs its file keeps ONNX.
+    target = {"target": "onnx" if name == "pix2pix" else "torch"}
+    settings = SETTINGS | {"export": target}
+    values = {"TEACHER": str(teacher), "OPTIONS": options, "SETTINGS": settings}
     lines = [f"{key} = {value!r}" for key, value in (values | {"OUT": str(folder / "run")}).items()]
     return "\n".join([f"FAMILY, RECIPE = {name!r}, {NOTEBOOKS[name]!r}", *lines])
 
