@@ -9,6 +9,7 @@ import typer
 
 from gancompress import __version__
 from gancompress.cli import (
+    bench,
     compress,
     data,
     demo,
@@ -16,6 +17,7 @@ from gancompress.cli import (
     inspect,
     plugins,
     processes,
+    report,
     search,
     sensitivity,
     stage,
@@ -50,7 +52,8 @@ app.command("search")(guarded(search.search))
 app.command("finetune")(guarded(stage.finetune))
 app.command("export")(guarded(stage.export))
 app.command("evaluate")(guarded(stage.evaluate))
-app.command("bench")(guarded(stage.bench))
+app.command("bench")(guarded(bench.bench))
+app.command("report")(guarded(report.report))
 app.add_typer(data.app, name="data")
 app.command("plugins")(guarded(plugins.plugins))
 
@@ -94,8 +97,9 @@ def root(
     del traceback, version
     if context.invoked_subcommand not in _TOGETHER and not processes.stand_alone():
         raise typer.Exit
+    words = context.obj if isinstance(context.obj, tuple) else ()
     context.obj = Globals(
-        tuple(plugin or ()), tuple(no_plugin or ()), json, quiet, trust, device, sys.stdout
+        tuple(plugin or ()), tuple(no_plugin or ()), json, quiet, trust, device, sys.stdout, words
     )
 
 
@@ -112,7 +116,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.reconfigure(errors="replace")
     words = sys.argv[1:] if arguments is None else arguments
     try:
-        app(_sorted(words), prog_name="gancompress")  # however it was started
+        # Named so however it was started.
+        app(_sorted(words), prog_name="gancompress", obj=tuple(words))
         processes.leave()
     except GancompressError as error:
         if not processes.speaks():

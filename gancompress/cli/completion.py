@@ -21,7 +21,7 @@ METRICS: Final = (
     "l1",
     "lpips",
     "miou",
-    "perceptual-lite0",
+    "lpips-lite0",
     "psnr",
     "ssim",
 )

@@ -6,7 +6,7 @@ import typer
 
 from gancompress.cli import options as shared
 from gancompress.cli.context import Globals
-from gancompress.cli.given import Given, chosen_layers, crew, ignoring
+from gancompress.cli.given import Given, chosen_layers, crew, ignoring, limits
 
 
 def compress(
@@ -28,6 +28,11 @@ def compress(
     trials: shared.Trials = None,
     macs: shared.Macs = None,
     params: shared.Params = None,
+    macs_published: shared.PublishedMacs = None,
+    memory: shared.Memory = None,
+    latency_ms: shared.LatencyMs = None,
+    on: shared.On = None,
+    shrink: shared.Shrink = None,
     seed: shared.Seed = None,
     workers: shared.WorkerCount = None,
     ray: shared.Cluster = None,
@@ -41,6 +46,15 @@ def compress(
     from gancompress.compress import Job, scale_steps
 
     employed = crew(workers, ray)
+    budget = limits(
+        macs=macs,
+        shrink=shrink,
+        params=params,
+        macs_published=macs_published,
+        memory=memory,
+        latency_ms=latency_ms,
+        on=on,
+    )
     host = options.host()
     given = Given(
         (family, family_flag),
@@ -52,7 +66,7 @@ def compress(
         shape or (),
         data,
         {
-            "search": {"trials": trials, "macs": macs, "params": params},
+            "search": {"trials": trials, **budget},
             "decompose": {"layers": chosen_layers(decompose)},
             "space": {"ignored": ignoring(ignore, ignore_pattern, ignore_type)},
         },

@@ -4,11 +4,12 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO
 
+from gancompress.cli.called import call_record
 from gancompress.cli.processes import follows
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Globals:
         trust: Whether files that run code when they are loaded may be loaded.
         device: Where to train and to score; None takes what there is.
         stdout: Where results go, whatever `sys.stdout` is by then.
+        words: The call as it was given, which a run writes down.
     """
 
     plugins: tuple[Path, ...] = ()
@@ -42,6 +44,7 @@ class Globals:
     trust: bool = False
     device: str | None = None
     stdout: TextIO = field(default_factory=lambda: sys.stdout)
+    words: tuple[str, ...] = ()
 
     @property
     def columns(self) -> int:
@@ -61,22 +64,27 @@ class Globals:
     def observer(self, host: "PluginHost", run: "RunDirectory") -> Iterator["Emit"]:
         """Show events to the person, to the plugins, and to the run's ``events.jsonl``.
 
-        A process that follows another one says nothing.
+        The run's report follows them. A process that follows another one says nothing.
         """
         from dataclasses import asdict
 
-        from gancompress.events import RunEvent, discard
-        from gancompress.report import ProgressObserver
+        from gancompress.events import Notice, RunEvent, discard
+        from gancompress.report import ProgressObserver, Refresher
 
         if follows():
             yield discard
             return
-        with ProgressObserver(quiet=self.quiet) as progress:
+        run.log(call_record(self.words))
+        with (
+            ProgressObserver(quiet=self.quiet) as progress,
+            closing(Refresher(run, lambda text: progress(Notice("report", text)))) as refresh,
+        ):
 
             def emit(event: RunEvent) -> None:
                 run.log({"event": type(event).__name__, **asdict(event)})
                 progress(event)
                 host.emit(event)
+                refresh(event)
 
             yield emit
 
@@ -89,13 +97,15 @@ class Globals:
         """Do every stage of a job, and show its table."""
         from gancompress.compress import exported_file, run_stages
         from gancompress.compress.stage import STAGES
-        from gancompress.report import save_grid
+        from gancompress.report import REPORT, save_grid
 
         run = job.run
         with self.observer(host, run) as emit, job.open(STAGES, emit) as project:
             figures = run_stages(run, project, draw=save_grid, workers=workers, emit=emit)
         pictures = run.path("samples.png")
         shown = [f"pictures: {pictures}"] if pictures.is_file() else []
+        page = run.path(REPORT)
+        shown += [f"report: {page}"] if page.is_file() else []
         self.show_figures(run, figures, f"exported: {exported_file(run)}", *shown)
 
     def show_figures(self, run: "RunDirectory", value: dict[str, Any], *more: str) -> None:

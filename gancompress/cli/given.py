@@ -190,6 +190,40 @@ def shrunk(macs: str | None, shrink: str | None) -> str | None:
     return shrink
 
 
+def limits(
+    *,
+    macs: str | None,
+    shrink: str | None,
+    params: str | None,
+    macs_published: str | None,
+    memory: str | None,
+    latency_ms: str | None,
+    on: str | None,
+) -> dict[str, str | None]:
+    """Make the settings of the search that limit a subnet; None where one was not given.
+
+    Args:
+        macs: Most multiply-accumulates.
+        shrink: The same as a factor of the teacher's.
+        params: Most parameters.
+        macs_published: Most multiply-accumulates as the published tables count them.
+        memory: Most bytes of activations.
+        latency_ms: Longest median of a forward pass.
+        on: What that is measured on.
+
+    Raises:
+        ConfigError: If the MACs are limited twice.
+    """
+    return {
+        "macs": shrunk(macs, shrink),
+        "params": params,
+        "macs_published": macs_published,
+        "memory": memory,
+        "latency_ms": latency_ms,
+        "on": on,
+    }
+
+
 def chosen(**sections: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out settings that were not given, and sections in which none was.
 

@@ -7,7 +7,7 @@ import typer
 
 from gancompress.cli import options as shared
 from gancompress.cli.completion import complete_metric
-from gancompress.cli.given import chosen, crew, metric_options, shrunk
+from gancompress.cli.given import chosen, crew, limits, metric_options
 from gancompress.cli.stage import go_on
 
 if TYPE_CHECKING:
@@ -72,12 +72,15 @@ def search(
         check_address(storage)
     employed = crew(workers, ray)
     settings = {
-        "macs": shrunk(macs, shrink),
-        "params": params,
-        "macs_published": macs_published,
-        "memory": memory,
-        "latency_ms": latency_ms,
-        "on": on,
+        **limits(
+            macs=macs,
+            shrink=shrink,
+            params=params,
+            macs_published=macs_published,
+            memory=memory,
+            latency_ms=latency_ms,
+            on=on,
+        ),
         "trials": trials,
         "sampler": sampler,
         "score": score,

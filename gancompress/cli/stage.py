@@ -1,4 +1,4 @@
-"""The verbs that go on with a run directory: finetune, export, evaluate, bench."""
+"""The verbs that go on with a run directory: finetune, export, evaluate."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -138,24 +138,6 @@ def evaluate(
         chosen(evaluate={"metrics": metric or None}, **_metrics(metric_option)),
     )
     context.obj.show_figures(made, read_summary(made, "evaluate"))
-
-
-def bench(context: typer.Context, run: shared.Run) -> None:
-    """Time the generator and its teacher in turns, in one run.
-
-    Example: gancompress bench runs/small
-    """
-    from gancompress.compress import bench_models, read_summary
-
-    made = go_on(
-        context,
-        run,
-        "bench",
-        ("finetune",),
-        lambda run, project, emit: bench_models(run, project, again=True, emit=emit),
-        again=True,
-    )
-    context.obj.show_figures(made, read_summary(made, "bench"))
 
 
 def go_on(

@@ -1,5 +1,6 @@
 """The stages of the pipeline, each one function over a run directory."""
 
+from gancompress.compress.benching import compare_with_teacher
 from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
 from gancompress.compress.configure import configure, scale_steps
 from gancompress.compress.generator import build_generator
@@ -60,6 +61,7 @@ __all__ = [
     "bench_models",
     "build_generator",
     "check_ranking",
+    "compare_with_teacher",
     "compress",
     "configure",
     "distill_supernet",

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from gancompress.compress.architecture import keep_architecture
 from gancompress.compress.checkpoint import TeacherWeights, keep_teacher
 from gancompress.compress.choice import Choice, keep_choice, known_choice
 from gancompress.compress.configure import override
@@ -22,6 +23,7 @@ from gancompress.config import RunConfig
 from gancompress.distill import Team
 from gancompress.errors import CheckpointError, ConfigError
 from gancompress.events import Emit, discard
+from gancompress.export import find_target
 from gancompress.gan import AnyFamily
 from gancompress.plugins import PluginHost
 from gancompress.store import RunDirectory
@@ -129,11 +131,15 @@ class Job:
 
         Raises:
             RunError: If it is no run directory, or an earlier stage is not done.
+            ExportError: If the changes name an export target that there is not.
             CheckpointError: If the copy of the teacher in it has been changed.
             PluginError: If the family's plugin is missing.
         """
         run = RunDirectory(root)
         config = override(read_config(run), changes or {})
+        if "export" in (changes or {}):
+            # Before the run's own target is compared with one that there is not.
+            find_target(config.export.target, tuple(host.export_targets().values()))
         require(run, stage, *needed)
         family = host.family(config.family)
         generator = None
@@ -187,6 +193,7 @@ class Job:
                 keep_teacher(self.run, self.teacher)
                 for project in made:
                     keep_choice(self.run, project.choice)
+                    keep_architecture(self.run, project)
             yield next(iter(made), None)
 
     def _pending(self, stages: Sequence[str]) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from gancompress.compress.pricing import teacher_cost
 from gancompress.compress.records import read_summary
 from gancompress.compress.stage import Stopwatch, is_done, require, skip
 from gancompress.compress.stages import compressed_net
+from gancompress.compress.tiles import COUNT, FOLDER, save_tiles
 from gancompress.config import RunConfig
 from gancompress.cost import Cost, measure_cost, measure_latency_in_turns
 from gancompress.distill import Team, find_device
@@ -92,7 +93,8 @@ def evaluate_models(
     """Score teacher, compressed generator and baseline on held-out pictures.
 
     Args:
-        run: An open run directory; ``samples.png`` is written.
+        run: An open run directory; ``samples.png`` and, picture by picture,
+            ``samples/evaluate/`` are written.
         project: Gives teacher and data.
         draw: Writes the grid of samples; None draws none.
         emit: Receives events.
@@ -115,8 +117,11 @@ def evaluate_models(
     further = _further(project, net)
     for note in dict.fromkeys(note for row in further.values() for note in row["notes"]):
         emit(Notice("evaluate", note))
+    pictures = _samples(project, net)
+    save_tiles(run.path(FOLDER), pictures)
     if draw is not None:
-        draw(run.path("samples.png"), _samples(project, net))
+        shares = {name: _spread(column) for name, column in pictures.items()}
+        draw(run.path("samples.png"), shares)
     watch.finish({**_evaluation_values(evaluation), "metrics": further}, emit)
     return read_summary(run, "evaluate")
 
@@ -253,7 +258,7 @@ def _further(project: Project, compressed: nn.Module) -> dict[str, dict[str, Any
 
 @torch.no_grad()
 def _samples(project: Project, net: nn.Module) -> dict[str, Tensor]:
-    batch: Batch = project.samples("test", SHOWN)
+    batch: Batch = project.samples("test", COUNT)
     given = batch.inputs[0]
     pictures = {
         # A label map of many channels is no picture; what costs nothing shows what it says.
@@ -263,6 +268,12 @@ def _samples(project: Project, net: nn.Module) -> dict[str, Tensor]:
         "compressed": net(*batch.inputs),
     }
     return {name: value for name, value in pictures.items() if value is not None}
+
+
+def _spread(pictures: Tensor) -> Tensor:
+    """Take as many as a grid has, spread evenly."""
+    count = min(SHOWN, len(pictures))
+    return pictures[[i * len(pictures) // count for i in range(count)]]
 
 
 def _file_values(run: RunDirectory, report: ExportReport) -> dict[str, Any]:

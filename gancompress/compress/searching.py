@@ -4,7 +4,6 @@ import hashlib
 import json
 import math
 
-from gancompress.compress.estimate import MacEstimate
 from gancompress.compress.opening import has_begun
 from gancompress.compress.prepare import Project
 from gancompress.compress.pricing import search_budget, subnet_cost
@@ -17,7 +16,7 @@ from gancompress.compress.trials import load_trials, save_trials, trial_values
 from gancompress.compress.workers import Workers, scorers
 from gancompress.cost import measure_cost
 from gancompress.distill import Team
-from gancompress.elastic import SubnetConfig, Supernet
+from gancompress.elastic import MacEstimate, SubnetConfig, Supernet
 from gancompress.errors import DataError, RunError
 from gancompress.events import Emit, discard
 from gancompress.metrics import Figure, check_comparable

@@ -24,7 +24,7 @@ from gancompress.errors import ConfigError
 from gancompress.events import Emit, discard
 from gancompress.gan import AnyFamily
 from gancompress.graph import IgnoredScope, TracedGenerator, trace
-from gancompress.metrics import FrechetLite0, PerceptualLite0
+from gancompress.metrics import FrechetLite0, LpipsLite0
 from gancompress.plugins import PluginHost
 from gancompress.sensitivity import Inputs, Measure, SensitivityReport, sensitivity
 from gancompress.store import RunDirectory, write_atomic
@@ -47,7 +47,7 @@ class Question:
         ConfigError: If there are no samples.
     """
 
-    metrics: tuple[str, ...] = (PerceptualLite0.name, FrechetLite0.name)
+    metrics: tuple[str, ...] = (LpipsLite0.name, FrechetLite0.name)
     samples: int = 32
     ratios: tuple[float, ...] = (0.25, 0.5, 0.75)
     layers: tuple[str, ...] = ()

@@ -85,7 +85,7 @@ class DecomposeConfig(Model):
     depthwise_bias: bool = False
     max_loss: float | None = Field(None, ge=0)
     macs: str | float | None = None
-    metric: str = "perceptual-lite0"
+    metric: str = "lpips-lite0"
     samples: int = Field(32, ge=1)
 
     @model_validator(mode="after")

@@ -1,12 +1,13 @@
 """Latency of several runners, measured in turns."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from gancompress.cost.turns import time_in_turns
 from gancompress.errors import ConfigError
 
 
@@ -24,6 +25,16 @@ class Latency:
     p90: float
     p99: float
 
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> "Latency":
+        """Take the percentiles of single calls.
+
+        Args:
+            seconds: Of each call; at least one.
+        """
+        p50, p90, p99 = np.percentile([1000 * value for value in seconds], [50, 90, 99])
+        return cls(p50=float(p50), p90=float(p90), p99=float(p99))
+
 
 def measure_latency_in_turns(
     runners: Mapping[str, Callable[[], Any]],
@@ -33,10 +44,7 @@ def measure_latency_in_turns(
     synchronise: Callable[[], Any] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Latency]:
-    """Time runners in turns, so that a slower or busier minute of the machine meets all of them.
-
-    Each round calls every runner once, and each round starts with the next one, so that none
-    always runs on another's warm caches.
+    """Time runners in turns and take percentiles; see `gancompress.cost.turns.time_in_turns`.
 
     Args:
         runners: Functions without arguments, by name.
@@ -55,19 +63,8 @@ def measure_latency_in_turns(
         raise ConfigError(
             f"'runs={runs}, warmup={warmup}' cannot be used", hint="give at least one run"
         )
-    names = list(runners)
-    times: dict[str, list[float]] = {name: [] for name in names}
-    wait = synchronise or (lambda: None)
-    for round_ in range(warmup + runs):
-        first = round_ % len(names) if names else 0
-        for name in names[first:] + names[:first]:
-            wait()
-            start = clock()
-            runners[name]()
-            wait()
-            if round_ >= warmup:
-                times[name].append(1000 * (clock() - start))
-    return {name: _percentiles(values) for name, values in times.items()}
+    times = time_in_turns(runners, runs=runs, warmup=warmup, synchronise=synchronise, clock=clock)
+    return {name: Latency.of(values) for name, values in times.items()}
 
 
 def measure_latency_against(
@@ -100,8 +97,3 @@ def measure_latency_against(
         {"runner": runner, "reference": reference}, runs=runs, warmup=warmup
     )
     return reference_ms * found["runner"].p50 / found["reference"].p50
-
-
-def _percentiles(milliseconds: list[float]) -> Latency:
-    p50, p90, p99 = np.percentile(milliseconds, [50, 90, 99])
-    return Latency(p50=float(p50), p90=float(p90), p99=float(p99))

@@ -7,8 +7,7 @@ from typing import Final
 
 from gancompress.config import DistillConfig
 from gancompress.cost import Budget, measure_cost
-from gancompress.distill.work import Work
-from gancompress.elastic import SubnetConfig, Supernet
+from gancompress.elastic import MacEstimate, SubnetConfig, Supernet
 from gancompress.errors import ConfigError
 from gancompress.graph import TracedGenerator
 
@@ -95,7 +94,7 @@ def budget_aware(supernet: Supernet, macs: int) -> Schedule:
         supernet: The student.
         macs: The budget.
     """
-    work = Work(supernet)
+    macs_of = MacEstimate(supernet)
     choices: Mapping[str, tuple[int, ...]] = supernet.space.choices
     low, high = (share * macs for share in NEAR)
 
@@ -104,10 +103,10 @@ def budget_aware(supernet: Supernet, macs: int) -> Schedule:
         places = {key: rng.randrange(len(widths)) for key, widths in choices.items()}
         # Of the band a random part: else most would stop at the edge that they come from.
         goal = rng.uniform(low, high)
-        down = work.macs(_at(choices, places)) > goal
+        down = macs_of(_at(choices, places)) > goal
         while True:
             subnet = _at(choices, places)
-            cost = work.macs(subnet)
+            cost = macs_of(subnet)
             movable = [
                 key
                 for key, place in places.items()

@@ -2,6 +2,7 @@
 
 from gancompress.elastic.calibrate import calibrate_batch_norm
 from gancompress.elastic.config import SubnetConfig
+from gancompress.elastic.estimate import MacEstimate
 from gancompress.elastic.layer import ElasticModule
 from gancompress.elastic.space import SearchSpace, SpaceRule
 from gancompress.elastic.supernet import Supernet
@@ -9,6 +10,7 @@ from gancompress.elastic.tap import Tap
 
 __all__ = [
     "ElasticModule",
+    "MacEstimate",
     "SearchSpace",
     "SpaceRule",
     "SubnetConfig",

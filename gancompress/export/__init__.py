@@ -5,7 +5,7 @@ from gancompress.export.convert import ExportReport, check_target, export
 from gancompress.export.executorch_target import ExecuTorchTarget
 from gancompress.export.model import CompressedModel
 from gancompress.export.onnx_target import OnnxTarget
-from gancompress.export.opening import Translator, load
+from gancompress.export.opening import Translator, identify, load
 from gancompress.export.openvino_target import OpenVinoTarget
 from gancompress.export.program_target import PackageTarget, ProgramTarget
 from gancompress.export.target import Dynamic, ExportTarget, Precision, Wanted
@@ -34,5 +34,6 @@ __all__ = [
     "core_targets",
     "export",
     "find_target",
+    "identify",
     "load",
 ]

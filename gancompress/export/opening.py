@@ -84,6 +84,40 @@ def load(
     path = Path(path)
     if path.name == _MODEL or path.is_dir():
         return _saved_model(path if path.is_dir() else path.parent, device)
+    target, card = identify(path, trust=trust, sha256=sha256, targets=targets)
+    check_target(target, device, "fp32")
+    card = card or {}
+    settings = dict(card.get("settings", {})) | ({"threads": threads} if threads else {})
+    try:
+        run = target.load(path, device, settings)
+    except Exception as error:  # a runtime may raise anything
+        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise CheckpointError(f"'{path}' cannot be loaded: {text}", hint="export again") from error
+    return Translator(run, card)
+
+
+def identify(
+    path: Path,
+    *,
+    trust: bool = False,
+    sha256: str | None = None,
+    targets: Sequence[ExportTarget] = (),
+) -> tuple[ExportTarget, dict[str, Any] | None]:
+    """Find out what an exported file is, and whether it may be run; nothing is loaded.
+
+    Args:
+        path: The file.
+        trust: See `load`.
+        sha256: See `load`.
+        targets: More targets, such as those of plugins.
+
+    Returns:
+        The target that writes such files, and the file's card; None where it has none.
+
+    Raises:
+        CheckpointError: See `load`.
+        ExportError: If no target writes such files.
+    """
     if not path.is_file():
         raise CheckpointError(f"there is no file '{path}'", hint="give a file that was exported")
     if sha256 is not None and digest_of(path) != sha256.lower():
@@ -97,15 +131,7 @@ def load(
             f"'{path}' runs code when it is loaded",
             hint="if you know where it comes from, add trust=True or its sha256",
         )
-    check_target(target, device, "fp32")
-    card = card or {}
-    settings = dict(card.get("settings", {})) | ({"threads": threads} if threads else {})
-    try:
-        run = target.load(path, device, settings)
-    except Exception as error:  # a runtime may raise anything
-        text = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CheckpointError(f"'{path}' cannot be loaded: {text}", hint="export again") from error
-    return Translator(run, card)
+    return target, card
 
 
 def _saved_model(folder: Path, device: str) -> Translator:

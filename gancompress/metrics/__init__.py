@@ -10,9 +10,9 @@ from gancompress.metrics.inception import InceptionFeatures
 from gancompress.metrics.kid import kernel_distance
 from gancompress.metrics.lite0 import Lite0Features
 from gancompress.metrics.lpips import Lpips
+from gancompress.metrics.lpips_lite0 import LpipsLite0, perceptual_distance
 from gancompress.metrics.metric import Measurement, Metric, Ruler
 from gancompress.metrics.miou import MeanIou
-from gancompress.metrics.perceptual import PerceptualLite0, perceptual_distance
 from gancompress.metrics.pixel import l1, psnr
 from gancompress.metrics.reference import ReferenceStatistics, Scores, pictures_of
 from gancompress.metrics.statistics import RealStatistics, StatisticsCache
@@ -28,13 +28,13 @@ __all__ = [
     "KernelLite0",
     "Lite0Features",
     "Lpips",
+    "LpipsLite0",
     "MeanAbsoluteError",
     "MeanIou",
     "Measurement",
     "Metric",
     "OnFeatures",
     "PeakSignal",
-    "PerceptualLite0",
     "RealStatistics",
     "ReferenceStatistics",
     "Ruler",

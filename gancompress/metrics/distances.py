@@ -33,6 +33,8 @@ class OnFeatures(Metric, Generic[E]):
         cache: Where features of real pictures are kept; None takes the user's cache.
     """
 
+    higher_is_better: ClassVar[bool] = False
+    paired: ClassVar[bool] = False
     convention: ClassVar[str]
 
     def __init__(self, load: Callable[[], E], cache: StatisticsCache | None = None) -> None:
@@ -127,18 +129,13 @@ def few_for_a_covariance(name: str, pictures: int, dimension: int, instead: str)
     )
 
 
-class FrechetLite0(OnFeatures[Lite0Features]):
-    """Fréchet distance on EfficientNet-Lite0 features; not comparable with Inception's FID.
+class OnLite0(OnFeatures[Lite0Features]):
+    """A distance on EfficientNet-Lite0 features.
 
     Args:
         load: Makes the extractor, on first use.
         cache: Where features of real pictures are kept; None takes the user's cache.
     """
-
-    name: ClassVar[str] = "frechet-lite0"
-    higher_is_better: ClassVar[bool] = False
-    paired: ClassVar[bool] = False
-    convention: ClassVar[str] = FRECHET_PROTOCOL
 
     def __init__(
         self,
@@ -146,6 +143,13 @@ class FrechetLite0(OnFeatures[Lite0Features]):
         cache: StatisticsCache | None = None,
     ) -> None:
         super().__init__(load, cache)
+
+
+class FrechetLite0(OnLite0):
+    """Fréchet distance on EfficientNet-Lite0 features; not comparable with Inception's FID."""
+
+    name: ClassVar[str] = "frechet-lite0"
+    convention: ClassVar[str] = FRECHET_PROTOCOL
 
     def distance_to(self, real: Tensor) -> Callable[[Tensor], float]:
         """Fit a Gaussian to real features, once.
@@ -165,25 +169,11 @@ class FrechetLite0(OnFeatures[Lite0Features]):
         return few_for_a_covariance(self.name, count, self.features.dimension, "kid-lite0")
 
 
-class KernelLite0(OnFeatures[Lite0Features]):
-    """Kernel distance (KID) on EfficientNet-Lite0 features.
-
-    Args:
-        load: Makes the extractor, on first use.
-        cache: Where features of real pictures are kept; None takes the user's cache.
-    """
+class KernelLite0(OnLite0):
+    """Kernel distance (KID) on EfficientNet-Lite0 features."""
 
     name: ClassVar[str] = "kid-lite0"
-    higher_is_better: ClassVar[bool] = False
-    paired: ClassVar[bool] = False
     convention: ClassVar[str] = KERNEL_PROTOCOL
-
-    def __init__(
-        self,
-        load: Callable[[], Lite0Features] = Lite0Features,
-        cache: StatisticsCache | None = None,
-    ) -> None:
-        super().__init__(load, cache)
 
     def distance_to(self, real: Tensor) -> Callable[[Tensor], float]:
         """Return the kernel distance to real features.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from pydantic import Field
 from torch import Tensor
@@ -40,41 +40,54 @@ class KidOptions(FidOptions):
     seed: int = Field(2020, ge=0, lt=2**32)
 
 
-class InceptionFrechet(OnFeatures[InceptionFeatures]):
-    """FID: the Fréchet distance on Inception v3, as torch-fidelity computes it.
+Options = TypeVar("Options", bound=FidOptions)
+
+
+class _OnInception(OnFeatures[InceptionFeatures], Generic[Options]):
+    """A distance on Inception v3.
 
     Args:
-        options: Where the weights come from.
+        options: Where the weights come from, and what else the metric can be told; None takes the
+            defaults.
         load: Makes the extractor, on first use; None makes it with those weights.
         cache: Where features of real pictures are kept; None takes the user's cache.
     """
 
-    name: ClassVar[str] = "fid"
-    higher_is_better: ClassVar[bool] = False
-    paired: ClassVar[bool] = False
-    convention: ClassVar[str] = (
-        "torch-fidelity's: float32 means, float64 covariances with divisor n - 1"
-    )
+    model: type[Options]
 
     def __init__(
         self,
-        options: FidOptions | None = None,
+        options: Options | None = None,
         load: Callable[[], InceptionFeatures] | None = None,
         cache: StatisticsCache | None = None,
     ) -> None:
-        chosen = options or FidOptions()
+        chosen = self._options = options or self.model()
         super().__init__(load or (lambda: InceptionFeatures(chosen.weights)), cache)
         self._given = (load, cache)
 
-    def configure(self, options: Mapping[str, Any], *, trust: bool = False) -> "InceptionFrechet":
-        """Return the metric with weights of the user's choice.
+    def configure(self, options: Mapping[str, Any], *, trust: bool = False) -> Self:
+        """Return the metric with weights and settings of the user's choice.
 
         Args:
-            options: See `FidOptions`.
+            options: See the options of the metric.
             trust: Has no meaning here: no code is loaded.
         """
         del trust
-        return InceptionFrechet(_parsed(FidOptions, options, self.name), *self._given)
+        parsed = parse(self.model, dict(options), source=f"[metrics.{self.name}]")
+        return type(self)(parsed, *self._given)
+
+
+class InceptionFrechet(_OnInception[FidOptions]):
+    """FID: the Fréchet distance on Inception v3, as torch-fidelity computes it.
+
+    Its options are `FidOptions`.
+    """
+
+    name: ClassVar[str] = "fid"
+    model = FidOptions
+    convention: ClassVar[str] = (
+        "torch-fidelity's: float32 means, float64 covariances with divisor n - 1"
+    )
 
     def distance_to(self, real: Tensor) -> Callable[[Tensor], float]:
         """Take the statistics of real features, once.
@@ -107,39 +120,15 @@ class InceptionFrechet(OnFeatures[InceptionFeatures]):
         return few_for_a_covariance(self.name, count, self.features.dimension, "kid")
 
 
-class InceptionKernel(OnFeatures[InceptionFeatures]):
+class InceptionKernel(_OnInception[KidOptions]):
     """KID: the kernel distance on Inception v3, averaged over subsets by torch-fidelity.
 
-    Args:
-        options: Where the weights come from, and the subsets.
-        load: Makes the extractor, on first use; None makes it with those weights.
-        cache: Where features of real pictures are kept; None takes the user's cache.
+    Its options are `KidOptions`.
     """
 
     name: ClassVar[str] = "kid"
-    higher_is_better: ClassVar[bool] = False
-    paired: ClassVar[bool] = False
+    model = KidOptions
     convention: ClassVar[str] = "torch-fidelity's: unbiased MMD²; kernel (x·y / d + 1)³"
-
-    def __init__(
-        self,
-        options: KidOptions | None = None,
-        load: Callable[[], InceptionFeatures] | None = None,
-        cache: StatisticsCache | None = None,
-    ) -> None:
-        chosen = self._options = options or KidOptions()
-        super().__init__(load or (lambda: InceptionFeatures(chosen.weights)), cache)
-        self._given = (load, cache)
-
-    def configure(self, options: Mapping[str, Any], *, trust: bool = False) -> "InceptionKernel":
-        """Return the metric with weights and subsets of the user's choice.
-
-        Args:
-            options: See `KidOptions`.
-            trust: Has no meaning here: no code is loaded.
-        """
-        del trust
-        return InceptionKernel(_parsed(KidOptions, options, self.name), *self._given)
 
     @property
     def fewest(self) -> int:
@@ -182,7 +171,3 @@ class InceptionKernel(OnFeatures[InceptionFeatures]):
                 hint=f"give --metric-option kid.subset_size={count}, or more pictures; figures of "
                 "other subsets cannot be compared with it",
             )
-
-
-def _parsed(model: type[Model], options: Mapping[str, Any], name: str) -> Any:
-    return parse(model, dict(options), source=f"[metrics.{name}]")

@@ -116,7 +116,7 @@ class Lpips(Metric):
             raise DataError(
                 f"'lpips' needs grey or RGB pictures of at least {_SMALLEST} pixels, and these "
                 f"are of shape {tuple(first.shape[1:])}",
-                hint="compare larger pictures, or use perceptual-lite0",
+                hint="compare larger pictures, or use lpips-lite0",
             )
         net = self._distance[0]
         pairs = zip(torch.split(first, _CHUNK), torch.split(second, _CHUNK), strict=True)
@@ -152,7 +152,7 @@ class Lpips(Metric):
         if self._options.weights != DOWNLOAD:
             path = Path(self._options.weights).expanduser()
             return load_weights(path), str(path)
-        hint = "fetch it by hand and give its path as the option 'weights', or use perceptual-lite0"
+        hint = "fetch it by hand and give its path as the option 'weights', or use lpips-lite0"
         place = download(_ADDRESS + name, sha256=sha256, hint=hint)
         return load_weights(place), str(place)
 

@@ -43,17 +43,17 @@ def gancompress_metrics() -> "Iterable[Metric]":
         InceptionKernel,
         KernelLite0,
         Lpips,
+        LpipsLite0,
         MeanAbsoluteError,
         MeanIou,
         PeakSignal,
-        PerceptualLite0,
         StructuralSimilarity,
     )
 
     return [
         FrechetLite0(),
         KernelLite0(),
-        PerceptualLite0(),
+        LpipsLite0(),
         MeanAbsoluteError(),
         PeakSignal(),
         StructuralSimilarity(),

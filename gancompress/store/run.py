@@ -98,6 +98,11 @@ class RunDirectory:
             self._config_path, "put it back from a copy, or begin anew with another --out"
         )
 
+    @property
+    def held(self) -> bool:
+        """Whether this process holds the folder, and so may write to it."""
+        return self._held
+
     def path(self, name: str) -> Path:
         """Return the place of a file or folder of the run.
 

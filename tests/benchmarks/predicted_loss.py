@@ -5,7 +5,7 @@ Run it with: python tests/benchmarks/predicted_loss.py [steps [choices]]
 Sets of the shipped OpenMoji teacher's layers are drawn at random: first of all sizes, then as many
 that have half of the layers each, which no count of layers can tell apart. Each set is decomposed
 as `compress` decomposes it, and the widest student trained for as many steps on the same pictures.
-Predicted is the sum of the layers' own losses, measured by `perceptual-lite0` on validation
+Predicted is the sum of the layers' own losses, measured by `lpips-lite0` on validation
 drawings; measured is the student's on test drawings. Printed are both for each set, and Kendall's
 tau between them; beside it tau of two other predictions: the number of MACs saved, and the loss of
 the whole set before it is trained.
@@ -29,7 +29,7 @@ from gancompress.sensitivity import SensitivityReport, sensitivity
 from gancompress_pix2pix.family import Pix2Pix
 
 STEPS, CHOICES, SAMPLES, TESTED = 100, 14, 32, 128
-METRIC = "perceptual-lite0"
+METRIC = "lpips-lite0"
 
 
 def main(steps: int, choices: int) -> None:

@@ -21,11 +21,10 @@ from typing import Any, get_args
 import torch
 
 from gancompress.compress.configure import configure, override
-from gancompress.compress.estimate import MacEstimate
 from gancompress.compress.prepare import prepare
 from gancompress.compress.scoring import subnet_score
 from gancompress.cost import Budget, Cost
-from gancompress.elastic import SearchSpace, SubnetConfig, Supernet
+from gancompress.elastic import MacEstimate, SearchSpace, SubnetConfig, Supernet
 from gancompress.search import LocalEvaluator, SamplerName, pareto_front, search
 from gancompress.search.result import Trial
 from gancompress_pix2pix.family import Pix2Pix

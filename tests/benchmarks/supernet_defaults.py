@@ -31,8 +31,7 @@ from gancompress.compress.metrics import find_metrics, score_with
 from gancompress.compress.prepare import Project, prepare
 from gancompress.cost import Budget, Cost, measure_cost
 from gancompress.distill import distill
-from gancompress.distill.work import Work
-from gancompress.elastic import SubnetConfig, calibrate_batch_norm
+from gancompress.elastic import MacEstimate, SubnetConfig, calibrate_batch_norm
 from gancompress.search.candidates import Candidates
 from gancompress_pix2pix.family import Pix2Pix
 
@@ -144,14 +143,14 @@ class Bench:
 
 def choose_subnets(project: Project, count: int) -> dict[str, SubnetConfig]:
     """Return the uniform subnets of each budget, and random ones within the first."""
-    supernet, work = project.supernet, Work(project.supernet)
+    supernet, macs_of = project.supernet, MacEstimate(project.supernet)
     teacher = measure_cost(project.teacher.module, project.teacher.example_inputs)
 
     def within(macs: str) -> Candidates:
         return Candidates(
             supernet.space.choices,
             Budget(macs).resolve(teacher),
-            lambda config: Cost(macs=work.macs(config), macs_published=0, params=0),
+            lambda config: Cost(macs=macs_of(config), macs_published=0, params=0),
         )
 
     subnets = {}

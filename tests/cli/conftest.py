@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from once import made_once
 from PIL import Image
 
 from gancompress.cli import main
@@ -70,8 +71,8 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Cli:
 
 
 def digests(folder: Path) -> Mapping[str, str]:
-    # Events are appended to, and the lock is no content.
-    skipped = {"events.jsonl", ".lock"}
+    # Events are appended to, the report follows them, and the lock is no content.
+    skipped = {"events.jsonl", "report.html", ".lock"}
     return {
         str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
@@ -82,7 +83,10 @@ def digests(folder: Path) -> Mapping[str, str]:
 @pytest.fixture(scope="session")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Side-by-side pairs of tiles and their negatives, in three splits."""
-    folder = tmp_path_factory.mktemp("pairs")
+    return made_once(tmp_path_factory, "cli-pairs", draw)
+
+
+def draw(folder: Path) -> None:
     rng = np.random.default_rng(0)
     for split, count in (("train", 8), ("val", 6), ("test", 6)):
         (folder / split).mkdir()
@@ -90,20 +94,24 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
             tile = rng.integers(0, 256, (4, 4, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
             pair = np.concatenate([tile, 255 - tile], axis=1)
             Image.fromarray(pair).save(folder / split / f"{index}.png")
-    return folder
 
 
 @pytest.fixture(scope="session")
 def toml(tmp_path_factory: pytest.TempPathFactory, pictures: Path) -> Path:
     """A whole configuration: family, options, a teacher's training and all stages."""
-    file = tmp_path_factory.mktemp("config") / "run.toml"
-    file.write_text(
+    # Writing ONNX takes longer than all the other stages together; tests of it ask for it.
+    lines = (
         f'family = "pix2pix"\n[options]\ndata = "{pictures}"\nsize = 32\ngenerator_width = 16\n'
         'blocks = 1\nnorm = "batch"\ndiscriminator_width = 4\n'
         f"[train]\nsteps = 4\n{LOOP}[distill]\nsteps = 30\n{LOOP}[finetune]\nsteps = 4\n{LOOP}"
-        "[search]\nmacs = '4x'\ntrials = 10\npictures = 4\n"
+        "[search]\nmacs = '4x'\ntrials = 6\npictures = 4\n"
+        "[export]\ntarget = 'torch'\n"
     )
-    return file
+
+    def write(folder: Path) -> None:
+        (folder / "run.toml").write_text(lines)
+
+    return made_once(tmp_path_factory, "cli-config", write) / "run.toml"
 
 
 @pytest.fixture
@@ -115,28 +123,31 @@ def base(pictures: Path, toml: Path, tmp_path: Path) -> tuple[object, ...]:
     return ("--family", "pix2pix", "--config", file, "--data", pictures)
 
 
+def made(name: str, factory: pytest.TempPathFactory, *words: object) -> Path:
+    """Return the run directory of a command."""
+
+    def make(out: Path) -> None:
+        assert call("--quiet", *words, "--out", out) == 0
+
+    return made_once(factory, f"cli-{name}", make)
+
+
 @pytest.fixture(scope="session")
 def teacher(tmp_path_factory: pytest.TempPathFactory, toml: Path) -> Path:
     """The run directory of a trained teacher."""
-    out = tmp_path_factory.mktemp("teacher")
-    assert call("--quiet", "train", "--config", toml, "--out", out) == 0
-    return out
+    return made("teacher", tmp_path_factory, "train", "--config", toml)
 
 
 @pytest.fixture(scope="session")
 def distilled_run(tmp_path_factory: pytest.TempPathFactory, toml: Path, teacher: Path) -> Path:
-    out = tmp_path_factory.mktemp("distilled")
-    words = ("distill", "--config", toml, "--teacher", teacher, "--out", out)
-    assert call("--quiet", *words) == 0
-    return out
+    words = ("distill", "--config", toml, "--teacher", teacher)
+    return made("distilled", tmp_path_factory, *words)
 
 
 @pytest.fixture(scope="session")
 def finished_run(tmp_path_factory: pytest.TempPathFactory, toml: Path, teacher: Path) -> Path:
-    out = tmp_path_factory.mktemp("finished")
-    words = ("compress", "--config", toml, "--teacher", teacher, "--out", out)
-    assert call("--quiet", *words) == 0
-    return out
+    words = ("compress", "--config", toml, "--teacher", teacher)
+    return made("finished", tmp_path_factory, *words)
 
 
 @pytest.fixture

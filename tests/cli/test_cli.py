@@ -57,7 +57,8 @@ def test_train_writes_a_run_and_a_second_call_takes_no_step(
     assert Path(first["generator"]).is_file()
     assert Path(first["discriminators"]).is_file()
     events = (tmp_path / "run" / "events.jsonl").read_text().splitlines()
-    assert json.loads(events[0])["event"] == "StageStarted"
+    assert [json.loads(event)["event"] for event in events[:2]] == ["Called", "StageStarted"]
+    assert json.loads(events[0])["arguments"] == ["--json", "--quiet", *words]
     assert run(*words) == 0
     assert "already done" in capsys.readouterr().err
 

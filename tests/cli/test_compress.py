@@ -32,7 +32,7 @@ def test_the_same_command_on_a_finished_run_prints_its_table_again(
         assert f"{stage}: already done" in cli.progress
     assert "prepare" not in cli.progress
     assert "recovery (KID)" in table
-    assert f"exported: {finished / 'export' / 'compressed.onnx'}" in table
+    assert f"exported: {finished / 'export' / 'compressed.py'}" in table
     assert f"pictures: {finished / 'samples.png'}" in table
     shown = json.loads(cli.ok(*words, "--json"))
     assert list(shown) == ["teacher", "compressed", "baseline", "metrics", "protocol"]
@@ -52,15 +52,36 @@ def test_a_configuration_may_name_everything(
 
 
 def test_options_reach_their_stages(cli, toml: Path, teacher: Path, tmp_path: Path) -> None:
-    words = ("--steps", "3", "--trials", "2", "--macs", "3x", "--params", "2x", "--seed", "7")
+    words = ("--steps", "3", "--trials", "2", "--shrink", "3x", "--params", "2x", "--seed", "7")
+    words = (*words, "--macs-published", "2x", "--memory", "1x")
     out = tmp_path / "run"
     cli.ok("compress", "--config", toml, "--teacher", teacher, *words, "--out", out, "--quiet")
     config = json.loads((out / "config.json").read_text())
     assert (config["distill"]["steps"], config["finetune"]["steps"]) == (3, 1)  # 30 and 4 before
     assert config["search"]["trials"] == 2
     assert (config["search"]["macs"], config["search"]["params"]) == ("3x", "2x")
+    assert (config["search"]["macs_published"], config["search"]["memory"]) == ("2x", "1x")
     assert config["seed"] == 7
     assert cli.progress == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--latency-ms", "5", "--on", "abacus"), "'abacus' is no export target"),
+        (("--macs", "3x", "--shrink", "3x"), "--macs and --shrink are both given"),
+        (("--memory", "10"), "no subnet meets the budget"),
+    ],
+)
+def test_limits_are_refused_before_the_training(
+    *, cli, toml: Path, teacher: Path, tmp_path: Path, words: tuple[str, ...], told: str
+) -> None:
+    out = tmp_path / "run"
+    sentence, _ = cli.refused(
+        "compress", "--config", toml, "--teacher", teacher, *words, "--out", out
+    )
+    assert told in sentence
+    assert not (out / "checkpoints").exists()
 
 
 def start(*words: object) -> "subprocess.Popen[bytes]":

@@ -46,16 +46,16 @@ def test_a_summary_of_another_shape(cli, finished: Path, words, stage: str) -> N
     assert f"{stage}: already done" in cli.progress
 
 
-@pytest.mark.parametrize("damage", [*DAMAGES, '{"trials": [1]}', '{"trials": []}'])
-def test_trials_of_another_shape(cli, finished: Path, damage: str) -> None:
+def test_trials_of_another_shape(cli, finished: Path) -> None:
     place = finished / "trials.json"
     before = place.read_bytes()
     (finished / "stages" / "finetune.json").unlink()
     shutil.rmtree(finished / "checkpoints" / "finetune")
-    place.write_text(damage)
-    sentence, hint = cli.refused("finetune", finished)
-    assert sentence.startswith(f"'{place}' is damaged: ")
-    assert hint == "remove it, and the search writes it again"
+    for damage in (*DAMAGES, '{"trials": [1]}', '{"trials": []}'):
+        place.write_text(damage)
+        sentence, hint = cli.refused("finetune", finished)
+        assert sentence.startswith(f"'{place}' is damaged: ")
+        assert hint == "remove it, and the search writes it again"
     place.unlink()
     sentence, hint = cli.refused("finetune", finished)
     assert sentence == f"'finetune' goes on from 'search', and '{place}' is missing"
@@ -115,7 +115,7 @@ def test_a_training_whose_configuration_is_damaged(
         ("model", "finetune"),
         ("model/weights.safetensors", "finetune"),
         ("export", "export"),
-        ("export/compressed.onnx", "export"),
+        ("export/compressed.py", "export"),
         ("trials.json", "search"),
     ],
 )

@@ -102,10 +102,10 @@ def compare(
 
 @pytest.fixture(scope="module")
 def short(toml: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The shared configuration with fewer steps, and an export that takes less time."""
+    """The shared configuration with fewer steps."""
     file = tmp_path_factory.mktemp("short") / "run.toml"
-    text = toml.read_text().replace("steps = 30", "steps = 8").replace("trials = 10", "trials = 5")
-    file.write_text(f'{text}[export]\ntarget = "torch"\n')
+    text = toml.read_text().replace("steps = 30", "steps = 6").replace("trials = 6", "trials = 3")
+    file.write_text(text)
     return file
 
 

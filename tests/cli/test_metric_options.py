@@ -47,7 +47,7 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> Path:
 OPTIONS = {
     "psnr": [],
     "ssim": [],
-    "perceptual-lite0": [],
+    "lpips-lite0": [],
     "kid-lite0": [],
     "lpips": ["lpips.net=squeeze", "lpips.weights=squeeze.pth"],
     "kid": ["kid.weights=inception.pth", "kid.subset_size=4", "kid.subsets=3"],

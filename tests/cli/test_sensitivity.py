@@ -185,7 +185,7 @@ def test_compress_chooses_and_remembers(cli, base, teacher: Path, tmp_path: Path
     cli.ok(*words, "--steps", "1", "--trials", "1", "--macs", "2x")
     assert "'auto' decomposes" in cli.progress
     record = json.loads((out / "decompose.json").read_text())
-    assert record["metric"] == "perceptual-lite0"
+    assert record["metric"] == "lpips-lite0"
     graph = json.loads((out / "model" / "model.json").read_text())
     for layer in record["layers"]:
         assert f"{layer}.depthwise" in json.dumps(graph)

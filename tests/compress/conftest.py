@@ -35,5 +35,6 @@ def config(pictures: Path) -> RunConfig:
             "distill": loop,
             "finetune": {**loop, "sampling": "sandwich"},
             "search": {"macs": "4x", "trials": 3, "pictures": 4},
+            "export": {"target": "torch"},  # ONNX takes longer than all else together
         },
     )

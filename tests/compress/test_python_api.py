@@ -43,6 +43,7 @@ def test_one_call_compresses_a_users_generator(tmp_path: Path, config: RunConfig
                 "distill": config.distill.model_dump(),
                 "finetune": config.finetune.model_dump(),
                 "search": {"trials": 2, "pictures": 4},
+                "export": {"target": "torch"},
             },
             out=tmp_path / "run",
             host=PluginHost.discover(),

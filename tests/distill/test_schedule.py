@@ -2,13 +2,10 @@ import random
 
 import pytest
 import torch
-from torch import Tensor, nn
 
 from gancompress.config import DistillConfig
-from gancompress.cost import measure_cost
 from gancompress.distill.schedule import NEAR, Schedule, make_schedule
-from gancompress.distill.work import Work
-from gancompress.elastic import SearchSpace, Supernet
+from gancompress.elastic import MacEstimate, SearchSpace, Supernet
 from gancompress.errors import ConfigError
 from gancompress.gan import ResNetGenerator
 from gancompress.graph import trace
@@ -38,13 +35,6 @@ def drawn(choose: Schedule, steps: range = range(STEPS)) -> list[dict[str, int]]
     return [dict(choose(step, rng(step)).widths) for step in steps]
 
 
-def test_work_is_what_the_cost_model_counts(supernet: Supernet) -> None:
-    work = Work(supernet)
-    for seed in range(4):
-        subnet = supernet.sample(rng(seed))
-        assert work.macs(subnet) == measure_cost(supernet.materialise(subnet), EXAMPLE).macs
-
-
 @pytest.mark.parametrize("name", ["uniform", "sandwich", "budget-aware", "shrink"])
 def test_a_step_draws_the_same_subnet_again(name: str, supernet: Supernet) -> None:
     choose = schedule(supernet, sampling=name, macs="4x")
@@ -61,12 +51,12 @@ def test_a_sandwich_has_the_widest_the_smallest_and_two_others(supernet: Superne
 
 
 def test_a_budget_aware_schedule_stays_near_its_budget(supernet: Supernet) -> None:
-    work = Work(supernet)
-    budget = work.macs(supernet.space.largest()) / 4
+    macs_of = MacEstimate(supernet)
+    budget = macs_of(supernet.space.largest()) / 4
 
     def shares(name: str) -> list[float]:
         choose = schedule(supernet, sampling=name, macs=budget)
-        return [work.macs(choose(s, rng(s))) / budget for s in range(200)]
+        return [macs_of(choose(s, rng(s))) / budget for s in range(200)]
 
     near = shares("budget-aware")
     # One width of one group is the step in which it moves.
@@ -97,25 +87,3 @@ def test_shrinking_allows_narrower_subnets_phase_by_phase(supernet: Supernet) ->
     assert any(width == choices[key][0] for widths in last for key, width in widths.items())
     whole = schedule(supernet, sampling="shrink", phases=99)
     assert drawn(whole, range(1)) == [dict(supernet.space.largest().widths)]
-
-
-class Mixed(nn.Module):
-    """A linear layer over channels, a frozen one, and a product of two maps."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.enter, self.leave = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, 3, 1)
-        self.mix = nn.Linear(16, 16)
-
-    def forward(self, x: Tensor) -> Tensor:
-        rows = self.mix(self.enter(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-        return self.leave(rows) @ x
-
-
-def test_work_counts_linear_layers_and_leaves_products_of_maps_out() -> None:
-    traced = trace(Mixed().eval(), EXAMPLE)
-    supernet = Supernet(traced, SearchSpace.multiples_of(4, smallest=0.5))
-    product = 3 * 32**3
-    for subnet in (supernet.space.smallest(), supernet.space.largest()):
-        counted = measure_cost(supernet.materialise(subnet), EXAMPLE).macs
-        assert Work(supernet).macs(subnet) == counted - product

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import typer
+from once import made_once
 from pydantic import BaseModel
 
 import gancompress
@@ -28,14 +29,15 @@ DOCS = ROOT / "docs"
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    target = tmp_path_factory.mktemp("site")
-    # As a process of its own: Sphinx patches and registers globally.
-    words = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
-    done = subprocess.run(
-        [*words, str(DOCS), str(target)], check=False, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return target
+    def build(target: Path) -> None:
+        # As a process of its own: Sphinx patches and registers globally.
+        words = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]
+        done = subprocess.run(
+            [*words, str(DOCS), str(target)], check=False, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "site", build)
 
 
 def shown(site: Path, page: str) -> str:

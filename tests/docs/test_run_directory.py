@@ -37,7 +37,7 @@ def documented() -> list[set[str]]:
 
 
 def without_step(name: str) -> str:
-    return re.sub(r"step-\d+/.*", "step/", name)
+    return re.sub(r"/\d\d-", "/00-", re.sub(r"step-\d+/.*", "step/", name))
 
 
 def left_in(folder: Path) -> set[str]:

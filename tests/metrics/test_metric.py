@@ -8,10 +8,10 @@ from gancompress.metrics import (
     FrechetLite0,
     KernelLite0,
     Lite0Features,
+    LpipsLite0,
     MeanAbsoluteError,
     Metric,
     PeakSignal,
-    PerceptualLite0,
     frechet_distance,
     kernel_distance,
     l1,
@@ -22,7 +22,7 @@ Make = Callable[[Lite0Features], Metric]
 METRICS: list[tuple[str, Make]] = [
     ("frechet-lite0", lambda features: FrechetLite0(lambda: features)),
     ("kid-lite0", lambda features: KernelLite0(lambda: features)),
-    ("perceptual-lite0", lambda features: PerceptualLite0(lambda: features)),
+    ("lpips-lite0", lambda features: LpipsLite0(lambda: features)),
     ("l1", lambda _: MeanAbsoluteError()),
     ("psnr", lambda _: PeakSignal()),
 ]

@@ -132,7 +132,7 @@ def test_lpips_downloads_its_network(
     monkeypatch.setattr(lpips, "FILES", {"squeeze": (squeeze.name, "0" * 64)})
     with pytest.raises(DataError, match="is damaged or another file") as caught:
         metric.protocol()
-    assert "perceptual-lite0" in caught.value.hint
+    assert "lpips-lite0" in caught.value.hint
     digest = sha256(squeeze.read_bytes()).hexdigest()
     monkeypatch.setattr(lpips, "FILES", {"squeeze": (squeeze.name, digest)})
     given = Lpips().configure({"net": "squeeze", "weights": str(squeeze)})

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from gancompress.errors import DataError
-from gancompress.metrics import Lite0Features, PerceptualLite0, perceptual_distance
-from gancompress.metrics.perceptual import BLOCKS
+from gancompress.metrics import Lite0Features, LpipsLite0, perceptual_distance
+from gancompress.metrics.lpips_lite0 import BLOCKS
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_pictures_that_are_no_pairs_are_refused(deep: Lite0Features) -> None:
 
 
 def test_the_metric_names_what_it_compares(deep: Lite0Features) -> None:
-    metric = PerceptualLite0(lambda: deep)
+    metric = LpipsLite0(lambda: deep)
 
     assert metric.protocol()["blocks"] == [2, 4, 9]
     assert metric.compute(pictures(0), pictures(1)) == perceptual_distance(

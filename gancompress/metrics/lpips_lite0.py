@@ -58,7 +58,7 @@ def _distances(features: Lite0Features, a: Tensor, b: Tensor) -> Tensor:
     return torch.stack(found).mean(dim=0)
 
 
-class PerceptualLite0(Metric):
+class LpipsLite0(Metric):
     """Mean squared distance of unit-normalised EfficientNet-Lite0 features, LPIPS-like.
 
     Not comparable with published LPIPS: another network, and no learned weights.
@@ -67,7 +67,7 @@ class PerceptualLite0(Metric):
         load: Makes the extractor, on first use.
     """
 
-    name: ClassVar[str] = "perceptual-lite0"
+    name: ClassVar[str] = "lpips-lite0"
     higher_is_better: ClassVar[bool] = False
 
     def __init__(self, load: Callable[[], Lite0Features] = Lite0Features) -> None:
