@@ -1,4 +1,4 @@
-"""No link of a page is dead: files, headings, and, as far as that goes without a network, addresses."""
+"""No link of a page is dead: files, headings, and addresses as far as that goes offline."""
 
 import re
 from pathlib import Path
