@@ -25,7 +25,8 @@ def load(
     method = program.load_method("forward")
 
     def run(inputs: Sequence[Any]) -> list[Any]:
-        found = method.execute([torch.from_numpy(x) for x in inputs])
+        # Programs are written for one order in memory, and do not check it.
+        found = method.execute([torch.from_numpy(x).contiguous() for x in inputs])
         # What it gives lies in its own memory, which the next call writes into.
         return [x.numpy().copy() for x in found]
 
