@@ -12,6 +12,7 @@ from gancompress.export.graph import describe_graph, spelt_out, state_of
 from gancompress.export.python_source import python_source
 from gancompress.export.target import PLAYERS, ExportTarget, Wanted
 from gancompress.graph import trace
+from gancompress.passes import FoldReparametrisation, run_passes
 from gancompress.store import save_tensors
 
 
@@ -44,8 +45,7 @@ class TorchTarget(ExportTarget):
     ) -> Mapping[str, Any]:
         """Write both files; see `ExportTarget.write`."""
         del wanted  # sizes stay open wherever the network's own code leaves them open
-        graph = model if isinstance(model, fx.GraphModule) else trace(model, inputs).module
-        graph = spelt_out(graph, inputs, {})
+        graph = spelt_out(_plain_graph(model, inputs), inputs, {})
         described = describe_graph(graph)
         (weights,) = self.companions(path)
         state = state_of(graph, described)
@@ -55,3 +55,10 @@ class TorchTarget(ExportTarget):
         source = python_source(described, state, name, digest)
         path.write_text(source, encoding="utf-8")
         return {}
+
+
+def _plain_graph(model: nn.Module, inputs: tuple[Tensor, ...]) -> fx.GraphModule:
+    if isinstance(model, fx.GraphModule):
+        return model
+    # Weights that are computed at every call, as spectral norm does, have no place in a state dict.
+    return run_passes(trace(model, inputs), [FoldReparametrisation()]).module

@@ -112,6 +112,20 @@ def test_the_module_is_one_that_people_can_read(tmp_path: Path) -> None:
     assert "gancompress" not in text
 
 
+def test_a_spectral_norm_is_written_as_the_weights_it_gives(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    norm = nn.utils.parametrizations.spectral_norm
+    net = nn.Sequential(norm(nn.Conv2d(3, 8, 3, padding=1)), nn.ReLU(), nn.Conv2d(8, 3, 1)).eval()
+    pictures = torch.rand(2, 3, 12, 16) * 2 - 1
+
+    export(net, tmp_path / "net.py", "torch", inputs=(pictures,))
+
+    drawn, names = run_alone(tmp_path, "net", pictures)
+    assert "0.weight" in names
+    with torch.no_grad():
+        torch.testing.assert_close(drawn, net(pictures))
+
+
 def test_a_variable_is_given_back_when_nobody_needs_it(tmp_path: Path) -> None:
     export(unet(), tmp_path / "u.py", "torch", inputs=(torch.rand(1, 3, 32, 32),))
     text = (tmp_path / "u.py").read_text()
